@@ -1,0 +1,202 @@
+"""The engine seam: what the product asks of a kind of engine, and nothing more.
+
+An `Engine` describes and talks; it never spawns. A fleet turns its `Launch`
+into an `EngineProcess` (an operating-system process locally, an object in the
+tests), and a replica walks that process through load, canary, sleep and wake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from pilotlight.core import Capabilities, Footprint, ModelFiles, Operation
+from pilotlight.errors import PilotlightError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob:
+    """All that an engine needs to serve one model."""
+
+    name: str
+    """The served name; the engine echoes it in its answers."""
+
+    files: ModelFiles
+    options: Any
+    """The engine's own validated options, as `Engine.options` returned them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where one engine process sits: its own directory (mode 0700), socket and secret."""
+
+    directory: Path
+    socket: Path
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A program to run. Secrets travel in `env` or over the channel, never in `argv`."""
+
+    argv: tuple[str, ...]
+    seat: Seat
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    channel: bool = False
+    """The program reads JSON lines on stdin and writes JSON lines to descriptor 3."""
+
+
+@runtime_checkable
+class Exchange(Protocol):
+    """One answer arriving from an engine."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    async def read(self) -> bytes:
+        """The next bytes as they arrived, or ``b""`` at the end.
+
+        Raises:
+            EngineCrashedError: the engine closed before the end of its answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Abandon the answer: the connection closes and the engine frees its slot."""
+        ...
+
+
+class EngineClient(Protocol):
+    """HTTP to one engine process, over its Unix socket and with its secret."""
+
+    async def open(self, path: str, body: bytes | None = None) -> Exchange:
+        """POST JSON `body` to `path` (GET without one); returns once the headers are here.
+
+        Raises:
+            EngineCrashedError: nobody listens, or the connection broke before the headers.
+        """
+        ...
+
+    async def fetch(
+        self, path: str, body: bytes | None = None, *, timeout_s: float = 10.0
+    ) -> tuple[int, bytes]:
+        """One whole small answer: status and body. Raises TimeoutError past `timeout_s`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class EngineProcess(Protocol):
+    """A launched program, whoever runs it."""
+
+    @property
+    def client(self) -> EngineClient: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """One message down the channel."""
+        ...
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message up the channel. Raises EngineStartError if the program ended."""
+        ...
+
+    async def wait(self) -> str:
+        """Until the program has ended; says how (``exit code 1``, ``signal SIGKILL``)."""
+        ...
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Terminate, then kill after `grace_s`; returns when nothing of it is left."""
+        ...
+
+    def last_words(self, lines: int = 5) -> str:
+        """The end of its log, secrets removed."""
+        ...
+
+    def memory_bytes(self) -> int | None:
+        """Resident memory now, all of its processes together; None where unknown."""
+        ...
+
+
+class Engine(Protocol):
+    """One kind of program that runs models.
+
+    `load`, `unload` and `progress` are the only methods that talk to a running
+    process; the rest are pure or read a local file.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def build(self) -> str:
+        """Program and version, e.g. ``xllamacpp 2026.10.1``; keys what was measured."""
+        ...
+
+    def options(self, given: Mapping[str, Any]) -> Any:
+        """Validate and complete `given` into this engine's own frozen options.
+
+        Raises:
+            EngineOptionError: an unknown option or a wrong value, by name, with the next step.
+        """
+        ...
+
+    def slots(self, options: Any) -> int:
+        """How many requests one replica works on at once."""
+        ...
+
+    def context(self, files: ModelFiles, options: Any) -> int | None:
+        """Tokens one request may use, prompt and answer together; None when unknown."""
+        ...
+
+    def predict(self, files: ModelFiles, options: Any) -> Footprint:
+        """Memory one replica will take, from the file's header. Reads, never allocates."""
+        ...
+
+    def capabilities(self, files: ModelFiles, options: Any) -> Capabilities: ...
+
+    def endpoint(self, operation: Operation) -> str:
+        """The path of `operation` on the engine's server."""
+        ...
+
+    def command(self, seat: Seat, job: ModelJob | None) -> Launch:
+        """The program for `job`; without one, a standby that waits for `load`.
+
+        Raises:
+            EngineMissingError: the program isn't installed.
+        """
+        ...
+
+    async def load(self, process: EngineProcess, job: ModelJob) -> None:
+        """Returns when the engine answers requests for `job`; also wakes an unloaded one.
+
+        Raises:
+            EngineStartError: with the engine's last words.
+        """
+        ...
+
+    async def unload(self, process: EngineProcess) -> None:
+        """Back to standby: the process lives, the model's memory is free."""
+        ...
+
+    def canary(self, job: ModelJob) -> tuple[str, bytes]:
+        """Path and body of the smallest request that proves the model works."""
+        ...
+
+    async def progress(self, process: EngineProcess) -> int | None:
+        """A counter that grows while the engine works; None when it doesn't answer."""
+        ...
+
+    def error(self, status: int, body: bytes) -> PilotlightError:
+        """The engine's refusal in our own terms (a context overflow, a bad schema, …)."""
+        ...

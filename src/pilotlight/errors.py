@@ -1,0 +1,228 @@
+"""Every error Pilotlight raises on purpose.
+
+    PilotlightError
+    ├── ConfigError                 the file, a flag or an environment variable is wrong
+    ├── ModelRefError               a model ref nobody can read
+    ├── StoreError                  the model's bytes can't be had
+    │   ├── SourceError             the source refused, is unreachable or has no such model
+    │   ├── DigestError             the bytes are not the ones promised
+    │   ├── DiskFullError           the disk is too small, said before the download
+    │   └── ModelFormatError        the file is no model this product can read
+    ├── EngineError                 the engine's side failed
+    │   ├── EngineMissingError      its program isn't installed
+    │   ├── EngineOptionError       an option it doesn't have, or a wrong value
+    │   ├── EngineStartError        it ended or refused while starting; carries its last words
+    │   ├── EngineCrashedError      it ended with work in hand
+    │   ├── EngineStalledError      it made no token for `stall` seconds and was restarted
+    │   └── EngineGoneError         it kept crashing and was given up until asked for again
+    ├── RequestError                the client's side is wrong (4xx)
+    │   ├── MalformedBodyError      not JSON, or not an object
+    │   ├── FieldError              a field has a wrong type or value
+    │   ├── UnsupportedParameterError   a field this model's engine doesn't have
+    │   ├── ContextTooLongError     prompt (plus answer) over the model's context
+    │   ├── BodyTooLargeError       the body is over `max_body`
+    │   ├── UnauthorizedError       no key, a wrong one or a revoked one
+    │   ├── ForbiddenError          a good key without the right to do this, or a foreign origin
+    │   ├── UnknownModelError       no model of that name is served here
+    │   └── UnknownRouteError       no such path or method
+    └── CapacityError               right request, wrong moment (429/503), often with Retry-After
+        ├── QueueFullError          the model's queue is at its bound
+        ├── QueueTimeoutError       the deadline passed while queued
+        ├── HoldExceededError       the model is still loading after `hold` seconds
+        ├── DoesNotFitError         the model can't fit in this machine's memory
+        └── DrainingError           the server is shutting down
+
+The message names the value; the hint is the next step. `code` is stable and
+machine-readable, `status` is the HTTP status, `param` the field at fault.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PilotlightError(Exception):
+    """Base of them all; the command line exits with `exit_code`."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+    def one_line(self) -> str:
+        """Message and next step for a wire that has one string."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class ConfigError(PilotlightError):
+    code = "config_error"
+    exit_code = 2
+
+
+class ModelRefError(PilotlightError):
+    status = 400
+    code = "bad_model_ref"
+    exit_code = 2
+
+
+class StoreError(PilotlightError):
+    status = 503
+    code = "store_error"
+
+
+class SourceError(StoreError):
+    code = "source_error"
+
+
+class DigestError(StoreError):
+    code = "digest_mismatch"
+
+
+class DiskFullError(StoreError):
+    status = 507
+    code = "disk_full"
+
+
+class ModelFormatError(StoreError):
+    code = "bad_model_format"
+
+
+class EngineError(PilotlightError):
+    status = 502
+    code = "engine_error"
+
+
+class EngineMissingError(EngineError):
+    status = 503
+    code = "engine_missing"
+
+
+class EngineOptionError(EngineError):
+    status = 400
+    code = "engine_option"
+    exit_code = 2
+
+
+class EngineStartError(EngineError):
+    """`last_words` is the end of the engine's own log."""
+
+    status = 503
+    code = "engine_start_failed"
+
+    def __init__(self, message: str, *, last_words: str = "", hint: str | None = None) -> None:
+        super().__init__(f"{message}: {last_words}" if last_words else message, hint=hint)
+        self.last_words = last_words
+
+
+class EngineCrashedError(EngineError):
+    code = "engine_crashed"
+
+
+class EngineStalledError(EngineError):
+    status = 504
+    code = "engine_stalled"
+
+
+class EngineGoneError(EngineError):
+    status = 503
+    code = "engine_gone"
+
+
+class RequestError(PilotlightError):
+    status = 400
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+
+class MalformedBodyError(RequestError):
+    code = "malformed_body"
+
+
+class FieldError(RequestError):
+    """A field at `param` (dotted, with indexes) holds `value`, which is not `expected`."""
+
+    code = "invalid_value"
+
+    def __init__(self, param: str, value: Any, expected: str, *, hint: str | None = None) -> None:
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        super().__init__(f"{param!r} is {shown}, expected {expected}", param=param, hint=hint)
+
+
+class UnsupportedParameterError(RequestError):
+    code = "unsupported_parameter"
+
+
+class ContextTooLongError(RequestError):
+    code = "context_length_exceeded"
+
+
+class BodyTooLargeError(RequestError):
+    status = 413
+    code = "body_too_large"
+
+
+class UnauthorizedError(RequestError):
+    status = 401
+    code = "invalid_api_key"
+
+
+class ForbiddenError(RequestError):
+    status = 403
+    code = "forbidden"
+
+
+class UnknownModelError(RequestError):
+    status = 404
+    code = "model_not_found"
+
+
+class UnknownRouteError(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class CapacityError(PilotlightError):
+    """`retry_after_s` is measured or absent; it is never a guess."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFullError(CapacityError):
+    status = 429
+    code = "queue_full"
+
+
+class QueueTimeoutError(CapacityError):
+    code = "queue_timeout"
+
+
+class HoldExceededError(CapacityError):
+    code = "model_loading"
+
+
+class DoesNotFitError(CapacityError):
+    status = 507
+    code = "does_not_fit"
+
+
+class DrainingError(CapacityError):
+    code = "draining"

@@ -1,0 +1,127 @@
+"""What this machine has, as a container or cgroup lets us use it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One accelerator; memory in bytes."""
+
+    index: int
+    name: str
+    memory_bytes: int
+    driver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Cores, memory and accelerators that engines may use here."""
+
+    cpu: str
+    cores: int
+    ram_bytes: int
+    gpus: tuple[Gpu, ...]
+    instruction_sets: frozenset[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """What a measurement on this machine is keyed by."""
+        gpus = "+".join(gpu.name for gpu in self.gpus) or "no gpu"
+        return f"{self.cpu} x{self.cores}, {self.ram_bytes >> 20} MiB, {gpus}"
+
+
+# The sets that change how fast llama.cpp runs, in /proc/cpuinfo's own words.
+_NOTABLE = (
+    "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
+    "avx512_bf16", "avx512vbmi", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "sve", "sve2",
+)  # fmt: skip
+
+
+def survey() -> Machine:
+    """Look at the machine once. Reads /proc, the cgroup files and NVML; blocks for milliseconds."""
+    cpu, flags = _cpu()
+    return Machine(
+        cpu=cpu,
+        cores=_cores(),
+        ram_bytes=memory_limit_bytes(),
+        gpus=tuple(_gpus()),
+        instruction_sets=frozenset(flags) & frozenset(_NOTABLE),
+    )
+
+
+def _cpu() -> tuple[str, list[str]]:
+    name = platform.processor() or platform.machine()
+    flags: list[str] = []
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return name, flags
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            name = value.strip()
+        if key.strip() in ("flags", "Features"):
+            return name, value.split()
+    return name, flags
+
+
+def _cores() -> int:
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = affinity or os.cpu_count() or 1
+    quota = _cgroup_cpu_quota()
+    return max(1, min(cores, int(quota))) if quota else cores
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _cgroup_cpu_quota() -> float | None:
+    if both := _read("/sys/fs/cgroup/cpu.max"):  # v2: "max 100000" or "50000 100000"
+        quota, _, period = both.partition(" ")
+        return None if quota == "max" else int(quota) / int(period)
+    quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or "-1"
+    period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or "100000"
+    return int(quota) / int(period) if int(quota) > 0 else None
+
+
+def _cgroup_memory_bytes() -> int | None:
+    limits = (
+        _read("/sys/fs/cgroup/memory.max"),
+        _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    )
+    return min((int(limit) for limit in limits if limit and limit != "max"), default=None)
+
+
+def memory_limit_bytes() -> int:
+    """RAM this process may use: the machine's, or the cgroup's limit where that is less."""
+    total = int(psutil.virtual_memory().total)
+    return min(total, _cgroup_memory_bytes() or total)
+
+
+def _gpus() -> Iterable[Gpu]:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return  # no driver: no NVIDIA GPU to report
+    try:
+        driver = str(pynvml.nvmlSystemGetDriverVersion())
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+            yield Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), memory, driver)
+    finally:
+        pynvml.nvmlShutdown()
