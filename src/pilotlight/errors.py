@@ -19,18 +19,24 @@
     │   ├── MalformedBodyError      not JSON, or not an object
     │   ├── FieldError              a field has a wrong type or value
     │   ├── UnsupportedParameterError   a field this model's engine doesn't have
+    │   ├── UnsupportedOperationError   this model's engine doesn't do this at all
     │   ├── ContextTooLongError     prompt (plus answer) over the model's context
     │   ├── BodyTooLargeError       the body is over `max_body`
     │   ├── UnauthorizedError       no key, a wrong one or a revoked one
     │   ├── ForbiddenError          a good key without the right to do this, or a foreign origin
     │   ├── UnknownModelError       no model of that name is served here
-    │   └── UnknownRouteError       no such path or method
-    └── CapacityError               right request, wrong moment (429/503), often with Retry-After
-        ├── QueueFullError          the model's queue is at its bound
-        ├── QueueTimeoutError       the deadline passed while queued
-        ├── HoldExceededError       the model is still loading after `hold` seconds
-        ├── DoesNotFitError         the model can't fit in this machine's memory
-        └── DrainingError           the server is shutting down
+    │   ├── UnknownKeyError         no API key has that id
+    │   ├── UnknownRouteError       no such path
+    │   └── MethodNotAllowedError   the path is there, the method isn't
+    ├── CapacityError               right request, wrong moment (429/503), often with Retry-After
+    │   ├── QueueFullError          the model's queue is at its bound
+    │   ├── QueueTimeoutError       the deadline passed while queued
+    │   ├── HoldExceededError       the model is still loading after `hold` seconds
+    │   ├── DoesNotFitError         the model can't fit in this machine's memory
+    │   └── DrainingError           the server is shutting down
+    └── ServerError                 the command line's talk with a running server failed
+        ├── ServerUnreachableError  nobody answers there, or the connection broke
+        └── ServerRefusedError      it answered with an error of its own
 
 The message names the value; the hint is the next step. `code` is stable and
 machine-readable, `status` is the HTTP status, `param` the field at fault.
@@ -164,6 +170,10 @@ class UnsupportedParameterError(RequestError):
     code = "unsupported_parameter"
 
 
+class UnsupportedOperationError(RequestError):
+    code = "unsupported_operation"
+
+
 class ContextTooLongError(RequestError):
     code = "context_length_exceeded"
 
@@ -188,9 +198,20 @@ class UnknownModelError(RequestError):
     code = "model_not_found"
 
 
+class UnknownKeyError(RequestError):
+    status = 404
+    code = "key_not_found"
+    exit_code = 4
+
+
 class UnknownRouteError(RequestError):
     status = 404
     code = "not_found"
+
+
+class MethodNotAllowedError(RequestError):
+    status = 405
+    code = "method_not_allowed"
 
 
 class CapacityError(PilotlightError):
@@ -226,3 +247,21 @@ class DoesNotFitError(CapacityError):
 
 class DrainingError(CapacityError):
     code = "draining"
+
+
+class ServerError(PilotlightError):
+    code = "server_error"
+
+
+class ServerUnreachableError(ServerError):
+    status = 502
+    code = "server_unreachable"
+    exit_code = 3
+
+
+class ServerRefusedError(ServerError):
+    """`answer` is the status the server gave."""
+
+    def __init__(self, message: str, answer: int, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.answer = answer

@@ -124,7 +124,11 @@ class EngineProcess(Protocol):
         ...
 
     def memory_bytes(self) -> int | None:
-        """Resident memory now, all of its processes together; None where unknown."""
+        """Resident memory now; None where unknown."""
+        ...
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most it ever had resident; None where unknown."""
         ...
 
 

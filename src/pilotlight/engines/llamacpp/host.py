@@ -1,0 +1,137 @@
+"""The process that runs the xllamacpp wheel: a script of its own, started by path.
+
+Its start is the product's cold start, so it imports little and nothing of
+pilotlight. It is run with ``-I -S`` and told where the wheel lies. It reads
+JSON lines on stdin and answers with JSON lines on descriptor 3::
+
+    → (started)                                    {"event": "parked"}
+    → {"op": "load", "params": {path: value, …}}   {"event": "ready", "load_ms": …}
+                                                   {"event": "failed", "error": …}
+    → {"op": "unload"}                             {"event": "parked"}
+    → (end of file)                                exits, also from within a load
+
+The wheel holds the interpreter's lock while it loads, so no thread of ours could
+see the end of stdin then: for that time the kernel is asked to kill us with SIGIO.
+The owner sends nothing while a load is under way.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+CHANNEL_FD = 3
+PR_SET_PDEATHSIG = 1
+
+
+def main(site: str) -> None:
+    die_with_parent()
+    sys.path.insert(0, site)
+    import xllamacpp
+
+    Host(xllamacpp, os.environ.pop("ENGINE_SOCKET"), os.environ.pop("ENGINE_SECRET")).run()
+
+
+def die_with_parent() -> None:
+    """A parent that went before this call shows as the end of stdin."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the owner's to handle
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Host:
+    """At most one model at a time, in `self.server` while it is loaded."""
+
+    def __init__(self, wheel: Any, socket: str, secret: str) -> None:
+        self.wheel = wheel
+        self.socket = socket
+        self.secret = secret
+        self.server: Any = None
+
+    def run(self) -> None:
+        say({"event": "parked"})
+        for order in orders():
+            act = {"load": self.load, "unload": self.unload}[order.pop("op")]
+            say(act(**order))
+        os._exit(0)  # skips the model's destructors: the kernel frees faster
+
+    def load(self, params: dict[str, Any]) -> dict[str, Any]:
+        started = time.monotonic()
+        try:
+            self.server = self.wheel.Server(self.common_params(params))
+        except Exception as error:
+            return {"event": "failed", "error": f"{type(error).__name__}: {error}"}
+        finally:
+            watch_stdin(False)
+        return {"event": "ready", "load_ms": (time.monotonic() - started) * 1000}
+
+    def unload(self) -> dict[str, Any]:
+        self.server = None
+        return {"event": "parked"}
+
+    def common_params(self, given: dict[str, Any]) -> Any:
+        params = self.wheel.CommonParams()
+        for path, value in given.items():
+            self.assign(params, path.split("."), value)
+        params.hostnames = [self.socket]
+        params.api_keys = [self.secret]
+        if os.path.lexists(self.socket):
+            os.unlink(self.socket)  # binding to one that is there fails
+        watch_stdin(True)
+        return params
+
+    def assign(self, holder: Any, path: list[str], value: Any) -> None:
+        for name in path[:-1]:
+            holder = getattr(holder, name)
+        setattr(holder, path[-1], self.typed(path[-1], getattr(holder, path[-1]), value))
+
+    def typed(self, name: str, current: Any, value: Any) -> Any:
+        """JSON's `value` as the type that the parameter has now."""
+        if name == "lora_adapters":
+            return [self.wheel.CommonAdapterLoraInfo(**adapter) for adapter in value]
+        if name == "tensor_split":
+            return value + [0.0] * (len(current) - len(value))
+        if isinstance(current, enum.Enum):
+            return type(current)[value]
+        if isinstance(current, list) and current and isinstance(current[0], enum.Enum):
+            return [type(current[0])[member] for member in value]
+        return set(value) if isinstance(current, set) else value
+
+
+def orders() -> Iterator[dict[str, Any]]:
+    rest = b""
+    while chunk := os.read(0, 1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from map(json.loads, lines)
+
+
+def watch_stdin(on: bool) -> None:
+    """Have the kernel end this process when stdin does; see the module's docstring."""
+    flags = fcntl.fcntl(0, fcntl.F_GETFL) & ~os.O_ASYNC
+    if on:
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
+        poll = select.poll()
+        poll.register(0, select.POLLIN)
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):
+            os._exit(0)  # it ended before the kernel was asked
+    else:
+        fcntl.fcntl(0, fcntl.F_SETFL, flags)
+
+
+def say(message: dict[str, Any]) -> None:
+    os.write(CHANNEL_FD, json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

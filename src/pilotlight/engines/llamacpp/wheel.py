@@ -1,0 +1,87 @@
+"""The xllamacpp wheel as the program: a host process that loads, unloads and waits in between."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
+from pilotlight.engines.llamacpp import failure
+from pilotlight.engines.llamacpp.engine import LlamacppEngine
+from pilotlight.engines.llamacpp.options import Options
+from pilotlight.engines.llamacpp.parameters import parameters
+from pilotlight.engines.llamacpp.parameters import refuse as refuse_parameters
+from pilotlight.errors import EngineStartError
+from pilotlight.machine import Machine
+
+HOST = Path(__file__).with_name("host.py")
+
+_FIXED = {
+    "ui": False,
+    "endpoint_props": False,
+    "endpoint_slots": True,
+    "endpoint_metrics": False,
+    "cors_origins": "",
+    "sse_ping_interval": -1,
+    "use_jinja": True,
+    "cont_batching": True,
+}
+
+
+class WheelEngine(LlamacppEngine):
+    """One host process can be loaded, unloaded and loaded again: the warm rungs of the ladder."""
+
+    standby = True
+    process_bytes = 35 * 2**20
+
+    def __init__(
+        self, version: str, site: Path, machine: Machine, offloads: Callable[[], bool]
+    ) -> None:
+        """`site` is the directory that holds the installed package."""
+        super().__init__(machine, offloads)
+        self._site = site
+        self.build = f"xllamacpp {version}"
+
+    def refuse(self, options: Options) -> None:
+        refuse_parameters(options)
+
+    def command(self, seat: Seat, job: ModelJob | None) -> Launch:
+        """The same host for a job and for a standby: it starts before it is told what to load."""
+        return Launch(
+            argv=(sys.executable, "-I", "-S", str(HOST), str(self._site)),
+            seat=seat,
+            env={"ENGINE_SOCKET": str(seat.socket), "ENGINE_SECRET": seat.secret},
+            channel=True,
+        )
+
+    async def load(self, process: EngineProcess, job: ModelJob) -> None:
+        try:
+            await process.send({"op": "load", "params": self.params(job)})
+            answer = await _outcome(process)
+        except EngineStartError:
+            how = f"the engine ended: {await process.wait()}"
+            raise await failure.start_error(process, job.name, how) from None
+        if answer["event"] == "failed":
+            raise await failure.start_error(process, job.name, answer["error"])
+
+    def params(self, job: ModelJob) -> dict[str, Any]:
+        sizing = self.sizing(job.files, job.options)
+        return {
+            **_FIXED,
+            **parameters(job.options, sizing, self.offloads),
+            "model.path": str(job.files.path),
+            "model_alias": [job.name],
+        }
+
+    async def unload(self, process: EngineProcess) -> None:
+        await process.send({"op": "unload"})
+        await process.receive()
+
+
+async def _outcome(process: EngineProcess) -> dict[str, Any]:
+    """The answer to a load; the host's word that it is parked may still be unread before it."""
+    while (answer := await process.receive())["event"] == "parked":
+        pass
+    return answer

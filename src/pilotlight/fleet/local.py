@@ -1,0 +1,70 @@
+"""The fleet that is this machine: operating-system processes on Unix sockets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from pilotlight.engines.base import EngineProcess, Launch, Seat
+from pilotlight.replica.process import LocalProcess
+
+LOGS_KEPT = 20
+"""Engine logs that stay in the log directory; the oldest go first."""
+
+
+class LocalFleet:
+    """Owns one private directory of sockets (short paths: a Unix socket's is at most 107 bytes)."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._run_dir = Path(tempfile.mkdtemp(prefix=f"pilotlight-{os.getpid()}-"))
+        self._running: set[LocalProcess] = set()
+        self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        """Directories of gateways that were killed before they could tidy up."""
+        for path in self._run_dir.parent.glob("pilotlight-*-*"):
+            owner = path.name.split("-")[1]
+            if owner.isdigit() and not _is_alive(int(owner)) and path.stat().st_uid == os.getuid():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def seat(self, replica_id: str) -> Seat:
+        directory = self._run_dir / replica_id
+        directory.mkdir(mode=0o700)
+        return Seat(directory, directory / "s", secrets.token_urlsafe(32))
+
+    async def launch(self, launch: Launch) -> EngineProcess:
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._drop_old_logs()
+        log = self._log_dir / f"{launch.seat.directory.name}.log"
+        process = LocalProcess.spawn(launch, log)
+        self._running.add(process)
+        process.on_exit(lambda: self._forget(process, launch.seat))
+        return process
+
+    def _forget(self, process: LocalProcess, seat: Seat) -> None:
+        self._running.discard(process)
+        shutil.rmtree(seat.directory, ignore_errors=True)
+
+    def _drop_old_logs(self) -> None:
+        logs = sorted(self._log_dir.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        for path in logs[: -LOGS_KEPT + 1]:
+            path.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        for process in list(self._running):
+            await process.stop(grace_s=1.0)
+        shutil.rmtree(self._run_dir, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,175 @@
+"""From a request's body to a plan: which model, is it right, and what the engine is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from pilotlight.config import parse_seconds
+from pilotlight.core import Operation, Surface
+from pilotlight.errors import FieldError, RequestError, UnsupportedOperationError
+from pilotlight.gateway.http import Request, parse_object
+from pilotlight.gateway.plan import Plan
+from pilotlight.gateway.translate.base import Context, Translation
+from pilotlight.gateway.translate.registry import OLLAMA, TRANSLATIONS, is_load_request
+from pilotlight.gateway.wire.fields import OllamaRequest, engine_body, validate, validate_ollama
+from pilotlight.router.catalogue import Catalogue, Served
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an endpoint is for: an operation on a surface, or one of Ollama's own requests."""
+
+    surface: Surface
+    operation: Operation
+    ollama: OllamaRequest | None = None
+
+    @property
+    def streams_unless_refused(self) -> bool:
+        return self.ollama in (OllamaRequest.CHAT, OllamaRequest.GENERATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request whose model is known. `plan` is None while the model's files aren't here yet."""
+
+    asked: Asked
+    model: str
+    body: dict[str, Any]
+    raw: bytes
+    stream: bool
+    request_id: str
+    started_s: float
+    plan: Plan | None = None
+
+    @property
+    def comments(self) -> bool:
+        """Whether a waiting stream can be kept alive: SSE has comments, NDJSON has nothing."""
+        return self.stream and self.asked.surface is not Surface.OLLAMA
+
+
+class Admission:
+    """Checks a request against what its model can do, before it takes anybody's place."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def draft(self, request: Request, asked: Asked, raw: bytes) -> Draft:
+        """Raises UnknownModelError, FieldError, UnsupportedParameterError and their kin."""
+        body = parse_object(raw)
+        if "model" not in body:
+            hint = f"served here: {', '.join(self._catalogue)}"
+            raise FieldError("model", None, "the name of a model", hint=hint)
+        name = self._catalogue.name_of(body["model"])
+        stream = body.get("stream")
+        draft = Draft(
+            asked=asked,
+            model=name,
+            body=body,
+            raw=raw,
+            stream=stream is True or (stream is None and asked.streams_unless_refused),
+            request_id=request.id,
+            started_s=request.arrived_s,
+        )
+        if self._catalogue.served(name) is None:
+            return draft
+        return replace(draft, plan=self.plan(draft))
+
+    def plan(self, draft: Draft) -> Plan:
+        """The plan of a draft whose model's files are here. Raises RequestError."""
+        served = self._catalogue.served(draft.model)
+        assert served is not None
+        if draft.asked.ollama is not None:
+            return self._ollama(draft, draft.asked.ollama, served)
+        return self._native(draft, served)
+
+    def _native(self, draft: Draft, served: Served) -> Plan:
+        body, keep_alive_s = _without_keep_alive(draft.body)
+        operation, can = draft.asked.operation, served.capabilities
+        translated = operation not in can.operations
+        if translated:
+            _require(TRANSLATIONS.get(operation) and Operation.CHAT, draft, served)
+        validate(operation, body, can)
+        plan = _plan(draft, keep_alive_s)
+        if translated:
+            return _carried(plan, TRANSLATIONS[operation](body, can, _context(draft)))
+        passed = engine_body(operation, body, can)
+        untouched = passed is draft.body
+        return replace(plan, payload=draft.raw if untouched else msgspec.json.encode(passed))
+
+    def _ollama(self, draft: Draft, request: OllamaRequest, served: Served) -> Plan:
+        can = served.capabilities
+        validate_ollama(request, draft.body, can, {"num_ctx": served.context})
+        _, keep_alive_s = _without_keep_alive(draft.body)
+        plan = _plan(draft, keep_alive_s)
+        translation = OLLAMA[request](draft.body, can, _context(draft))
+        _require(translation.operation, draft, served)
+        load_only = is_load_request(request, draft.body)
+        return replace(_carried(plan, translation), load_only=load_only)
+
+
+def _plan(draft: Draft, keep_alive_s: float | None) -> Plan:
+    return Plan(
+        surface=draft.asked.surface,
+        operation=draft.asked.operation,
+        engine_operation=draft.asked.operation,
+        model=draft.model,
+        payload=b"",
+        stream=draft.stream,
+        keep_alive_s=keep_alive_s,
+        end_user=_end_user(draft.body),
+    )
+
+
+def _carried(plan: Plan, translation: Translation) -> Plan:
+    return replace(
+        plan,
+        engine_operation=translation.operation,
+        payload=msgspec.json.encode(translation.request),
+        translation=translation,
+    )
+
+
+def _context(draft: Draft) -> Context:
+    return Context(str(draft.body["model"]), draft.request_id, draft.started_s)
+
+
+def _require(operation: Operation | None, draft: Draft, served: Served) -> None:
+    """Raises UnsupportedOperationError, by name, for what the model's engine can't do."""
+    if operation in served.capabilities.operations:
+        return
+    raise _lacks(draft, served)
+
+
+def _lacks(draft: Draft, served: Served) -> RequestError:
+    able = ", ".join(sorted(served.capabilities.operations))
+    return UnsupportedOperationError(
+        f"model {draft.model!r} on {served.engine.name} does not do {draft.asked.operation.value}",
+        param="model",
+        hint=f"it does {able}; ask another model for this",
+    )
+
+
+def _without_keep_alive(body: dict[str, Any]) -> tuple[dict[str, Any], float | None]:
+    """Our own field on every surface; the engine never sees it."""
+    if "keep_alive" not in body:
+        return body, None
+    rest = {name: value for name, value in body.items() if name != "keep_alive"}
+    value = body["keep_alive"]
+    if value is None:
+        return rest, None
+    try:
+        return rest, float(parse_seconds(value))
+    except ValueError:
+        raise FieldError("keep_alive", value, "a duration such as 30s, 5m or -1") from None
+
+
+def _end_user(body: Mapping[str, Any]) -> str | None:
+    metadata = body.get("metadata")
+    given = body.get("safety_identifier") or body.get("user")
+    if given is None and isinstance(metadata, dict):
+        given = metadata.get("user_id")
+    return given if isinstance(given, str) else None

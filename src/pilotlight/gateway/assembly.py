@@ -1,0 +1,118 @@
+"""Puts the house together: the one place that knows every part by its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pilotlight.config import Settings
+from pilotlight.engines.registry import FACTORIES, Engines, Factory
+from pilotlight.fleet.base import Fleet
+from pilotlight.gateway.access import Access
+from pilotlight.gateway.admin import AdminEndpoints
+from pilotlight.gateway.admission import Admission
+from pilotlight.gateway.app import Gateway
+from pilotlight.gateway.inference import Inference
+from pilotlight.gateway.keys import KeyStore
+from pilotlight.gateway.listing import ListingEndpoints
+from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.routes import InferenceEndpoints, build_routes
+from pilotlight.gateway.status import StatusEndpoints
+from pilotlight.machine import Machine
+from pilotlight.replica.measured import Measurements
+from pilotlight.router.capacity import capacity_bytes
+from pilotlight.router.catalogue import Catalogue, Files
+from pilotlight.router.clock import Clock, LoopClock
+from pilotlight.router.core import RouterCore
+from pilotlight.router.performer import Performer
+from pilotlight.router.router import Router
+from pilotlight.router.watchers import Watchers
+from pilotlight.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that `serve` runs, wired. `app` is the ASGI application."""
+
+    settings: Settings
+    app: Gateway
+    router: Router
+    performer: Performer
+    catalogue: Catalogue
+    metrics: Metrics
+    keys: KeyStore
+
+    @property
+    def keyed(self) -> bool:
+        """Whether callers need a key."""
+        return self.keys.any()
+
+    def begin(self) -> None:
+        """Bring up what `min` and `standby` promise. Call it on the running event loop."""
+        for name in self.catalogue:
+            self.performer.look(name)
+        self.router.tick()
+        self.performer.fill_standbys()
+
+    async def close(self) -> None:
+        """Stop every process; nothing is left behind."""
+        await self.performer.close()
+
+
+def build(
+    settings: Settings,
+    machine: Machine,
+    fleet: Fleet,
+    *,
+    factories: Mapping[str, Factory] = FACTORIES,
+    store: Files | None = None,
+    clock: Clock | None = None,
+    watchers: Callable[[Metrics], Watchers] = lambda metrics: metrics,
+) -> House:
+    """Wire the house for `settings`. Raises ConfigError and EngineOptionError; starts nothing."""
+    clock = clock or LoopClock()
+    keys = KeyStore(settings.data_dir / "keys.json")
+    catalogue = Catalogue(
+        settings.models,
+        Engines(settings.engines, machine, factories),
+        store or Store(settings.data_dir / "store", settings.store),
+        Measurements(settings.data_dir / "measurements.json"),
+        machine.fingerprint,
+    )
+    capacity = capacity_bytes(settings.memory, settings.memory_reserve, machine)
+    core = RouterCore(
+        settings.models,
+        capacity_bytes=capacity,
+        swap_patience_s=settings.swap_patience,
+        drain_s=settings.drain,
+    )
+    metrics = Metrics()
+    performer = Performer(
+        catalogue, fleet, capacity_bytes=capacity, clock=clock, watchers=watchers(metrics)
+    )
+    router = Router(core, performer, clock)
+    performer.connect(router.post, router.is_busy)
+    metrics.watch(router.state, performer)
+    admission = Admission(catalogue)
+    admin = AdminEndpoints(router, performer, catalogue, clock.now)
+    routes = build_routes(
+        InferenceEndpoints(
+            admission,
+            Inference(
+                router,
+                performer,
+                admission,
+                metrics,
+                comment_interval_s=settings.keepalive_comment,
+                timing_headers=settings.timing_headers,
+                clock=clock,
+            ),
+            metrics,
+            settings.max_body,
+        ),
+        ListingEndpoints(catalogue, router, admin, clock.now),
+        StatusEndpoints(router.state, metrics),
+        admin,
+    )
+    access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
+    return House(settings, Gateway(routes, access), router, performer, catalogue, metrics, keys)

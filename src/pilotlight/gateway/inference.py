@@ -1,0 +1,334 @@
+"""The life of an inference request behind admission: a slot, the engine's answer, the account.
+
+The byte path: once the engine's headers are here, `_forward` is all that runs
+for each chunk. It parses nothing; the account is made from the stream's tail
+when the client has it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from pilotlight.core import Usage
+from pilotlight.engines.base import Exchange
+from pilotlight.errors import EngineCrashedError, PilotlightError
+from pilotlight.gateway.admission import Admission, Draft
+from pilotlight.gateway.http import EVENT_STREAM, Request
+from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.plan import Plan
+from pilotlight.gateway.translate.base import StreamTranslation
+from pilotlight.gateway.wire.errors import event as error_event
+from pilotlight.gateway.wire.sse import COMMENT, Framer
+from pilotlight.gateway.wire.usage import HEAD_BYTES, TAIL_BYTES, usage_of
+from pilotlight.replica.replica import Replica
+from pilotlight.router.clock import Clock, Timer
+from pilotlight.router.performer import Performer
+from pilotlight.router.router import Router
+
+GAPS_KEPT = 8192
+"""Gaps between events of one stream that are kept for the histogram."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What one request took; filled as it goes, read once at its end. Times are perf_counter's."""
+
+    queue_s: float | None = None
+    first_byte_s: float | None = None
+    last_byte_s: float = 0.0
+    gaps_s: list[float] = field(default_factory=list)
+    head: bytes = b""
+    tail: list[bytes] = field(default_factory=list)
+    tail_bytes: int = 0
+    usage: Usage | None = None
+    replica: str | None = None
+    events: int = 0
+
+    def granted(self, replica: str, arrived_s: float) -> None:
+        self.replica = replica
+        self.queue_s = time.perf_counter() - arrived_s
+
+    def saw(self, chunk: bytes, now: float) -> None:
+        events = chunk.count(b"\n\n") or 1
+        self.events += events
+        if self.first_byte_s is None:
+            self.first_byte_s = now
+            self.head = chunk[:HEAD_BYTES]
+        elif len(self.gaps_s) < GAPS_KEPT:
+            self.gaps_s.append((now - self.last_byte_s) / events)
+        self.last_byte_s = now
+        self.tail.append(chunk)
+        self.tail_bytes += len(chunk)
+        while self.tail_bytes - len(self.tail[0]) >= TAIL_BYTES:
+            self.tail_bytes -= len(self.tail.pop(0))
+
+
+class Inference:
+    """Carries admitted requests to engines and their answers back."""
+
+    def __init__(
+        self,
+        router: Router,
+        performer: Performer,
+        admission: Admission,
+        metrics: Metrics,
+        *,
+        comment_interval_s: float,
+        timing_headers: bool,
+        clock: Clock,
+    ) -> None:
+        self._router = router
+        self._performer = performer
+        self._admission = admission
+        self._metrics = metrics
+        self._comment_interval_s = comment_interval_s
+        self._timing_headers = timing_headers
+        self._clock = clock
+        self._now = clock.now
+
+    async def run(self, request: Request, draft: Draft, account: Account) -> None:
+        """Answer `request`. Raises PilotlightError only while nothing was sent yet."""
+        place = self._router.submit(draft.model)
+        waiting = (
+            KeepAlive(request, self._clock, self._comment_interval_s) if draft.comments else None
+        )
+        plan: Plan | None = None
+        completed = broken = False
+        try:
+            if waiting is not None:
+                waiting.begin()
+            replica = await place.granted
+            account.granted(replica.id, request.arrived_s)
+            plan = draft.plan or self._admission.plan(draft)
+            completed = await self._serve(request, plan, replica, account, waiting)
+        except PilotlightError as error:
+            broken = isinstance(error, EngineCrashedError)
+            if waiting is not None:
+                await waiting.end()
+            await self._fail(request, draft, account, error)
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+            keep_alive_s = plan.keep_alive_s if plan else None
+            self._router.release(
+                place, completed=completed, broken=broken, keep_alive_s=keep_alive_s
+            )
+            self._settle(plan, account, request)
+
+    async def _fail(
+        self, request: Request, draft: Draft, account: Account, error: PilotlightError
+    ) -> None:
+        """Under way: the stream ends with the error in its own shape. Else it is the answer."""
+        if request.status is None:
+            raise error
+        request.error = error
+        self._metrics.broken.labels(draft.model).inc()
+        last = error_event(
+            draft.asked.surface,
+            draft.asked.operation,
+            error,
+            request.id,
+            sequence=account.events,
+        )
+        await request.send(last, more=False)
+
+    async def _serve(
+        self,
+        request: Request,
+        plan: Plan,
+        replica: Replica,
+        account: Account,
+        waiting: KeepAlive | None,
+    ) -> bool:
+        """Whether the engine finished the work."""
+        if plan.load_only:
+            assert plan.translation is not None
+            await request.answer_json(200, plan.translation.loaded())
+            return False
+        path = replica.engine.endpoint(plan.engine_operation)
+        exchange = await replica.client.open(path, plan.payload)
+        try:
+            await self._answer(request, plan, replica, exchange, account, waiting)
+        finally:
+            exchange.close()
+        return True
+
+    async def _answer(
+        self,
+        request: Request,
+        plan: Plan,
+        replica: Replica,
+        exchange: Exchange,
+        account: Account,
+        waiting: KeepAlive | None,
+    ) -> None:
+        if exchange.status != 200:
+            raise replica.engine.error(exchange.status, await _whole(exchange))
+        first = await exchange.read()
+        self._first_token(replica)
+        account.saw(first, time.perf_counter())
+        if waiting is not None:
+            await waiting.end()
+        if plan.stream:
+            await self._stream(request, plan, replica, exchange, account, first)
+        else:
+            await self._whole(request, plan, replica, exchange, account, first)
+
+    def _first_token(self, replica: Replica) -> None:
+        replica.progress_s = self._now()
+        if replica.trace is not None and (start := replica.first_token()):
+            self._performer.note_cold_start(start)
+
+    async def _whole(
+        self,
+        request: Request,
+        plan: Plan,
+        replica: Replica,
+        exchange: Exchange,
+        account: Account,
+        first: bytes,
+    ) -> None:
+        body = first + await _whole(exchange)
+        account.tail = [body[-TAIL_BYTES:]]
+        if plan.translation is not None:
+            body = plan.translation.answer(body)
+        headers = self._timings(request, plan, account)
+        await request.answer(200, body, headers=headers)
+
+    async def _stream(
+        self,
+        request: Request,
+        plan: Plan,
+        replica: Replica,
+        exchange: Exchange,
+        account: Account,
+        first: bytes,
+    ) -> None:
+        stream = plan.translation.stream() if plan.translation else Framer()
+        if request.status is None:
+            await self._start_stream(request, plan, account)
+        await self._forward(request, stream, replica, exchange, account, first)
+
+    async def _start_stream(self, request: Request, plan: Plan, account: Account) -> None:
+        kind = plan.translation.content_type if plan.translation else EVENT_STREAM
+        timings = self._timings(request, plan, account)
+        await request.start(
+            200,
+            [
+                (b"content-type", kind.encode()),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+                (b"x-request-id", request.id.encode()),
+                *((name.encode(), value.encode()) for name, value in timings),
+            ],
+        )
+
+    async def _forward(
+        self,
+        request: Request,
+        stream: StreamTranslation | Framer,
+        replica: Replica,
+        exchange: Exchange,
+        account: Account,
+        chunk: bytes,
+    ) -> None:
+        """The hot loop: every chunk of every stream goes through here and nothing else."""
+        read, send, feed, saw = exchange.read, request.send, stream.feed, account.saw
+        clock, now = time.perf_counter, self._now
+        while chunk:
+            if ready := feed(chunk):
+                await send(ready, more=True)
+            chunk = await read()
+            if chunk:
+                replica.progress_s = now()
+                saw(chunk, clock())
+        await send(stream.end(), more=False)
+
+    def _timings(self, request: Request, plan: Plan, account: Account) -> list[tuple[str, str]]:
+        if not self._timing_headers:
+            return []
+        queue_s = account.queue_s or 0.0
+        first_s = (account.first_byte_s or request.arrived_s) - request.arrived_s
+        return [
+            ("x-pilotlight-model", plan.model),
+            ("x-pilotlight-replica", account.replica or ""),
+            ("x-pilotlight-queue-ms", f"{queue_s * 1000:.3f}"),
+            ("x-pilotlight-ttft-ms", f"{first_s * 1000:.3f}"),
+        ]
+
+    def _settle(self, plan: Plan | None, account: Account, request: Request) -> None:
+        """Make the account, off the path: the client has its answer."""
+        if plan is None:
+            return
+        metrics, model = self._metrics, plan.model
+        account.usage = usage_of(plan.engine_operation, b"".join(account.tail), account.head)
+        if account.usage is not None:
+            metrics.count_tokens(model, account.usage)
+        if account.queue_s is not None:
+            metrics.queue_s.labels(model).observe(account.queue_s)
+        if account.first_byte_s is not None:
+            metrics.ttft_s.labels(model).observe(account.first_byte_s - request.arrived_s)
+        if plan.stream:
+            observe = metrics.itl_s.labels(model).observe
+            for gap_s in account.gaps_s:
+                observe(gap_s)
+        metrics.request_s.labels(model).observe(time.perf_counter() - request.arrived_s)
+
+
+class KeepAlive:
+    """SSE comments to a client that waits for a load, a slot or a long prompt.
+
+    The first one is due after a whole interval, and it is what commits the
+    answer to status 200; an error before it still gets its own status.
+    """
+
+    def __init__(self, request: Request, clock: Clock, interval_s: float) -> None:
+        self._request = request
+        self._clock = clock
+        self._interval_s = interval_s
+        self._timer: Timer | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._timer = self._clock.call_at(self._clock.now() + self._interval_s, self._due)
+
+    def _due(self) -> None:
+        self._sending = asyncio.get_running_loop().create_task(self._comment())
+
+    async def _comment(self) -> None:
+        if self._request.status is None:
+            await self._request.start(
+                200,
+                [
+                    (b"content-type", EVENT_STREAM.encode()),
+                    (b"cache-control", b"no-cache"),
+                    (b"x-accel-buffering", b"no"),
+                    (b"x-request-id", self._request.id.encode()),
+                ],
+            )
+        await self._request.send(COMMENT, more=True)
+        self.begin()
+
+    async def end(self) -> None:
+        """No more comments; returns once none is half sent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None and not self._sending.done():
+            await self._sending
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+
+async def _whole(exchange: Exchange) -> bytes:
+    parts: list[bytes] = []
+    while chunk := await exchange.read():
+        parts.append(chunk)
+    return b"".join(parts)

@@ -1,0 +1,135 @@
+"""What is served, in each surface's own words. Looks only; wakes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pilotlight import __version__
+from pilotlight.core import Capabilities, ReplicaState
+from pilotlight.errors import StoreError
+from pilotlight.gateway import details
+from pilotlight.gateway.admin import AdminEndpoints
+from pilotlight.gateway.http import Request, parse_object
+from pilotlight.gateway.keys import Key
+from pilotlight.gateway.translate import ollama_catalog as ollama
+from pilotlight.gateway.wire.fields import OllamaRequest, validate_ollama
+from pilotlight.router.catalogue import Catalogue, Served
+from pilotlight.router.router import Router
+
+BODY_BYTES = 65536
+
+
+class ListingEndpoints:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        router: Router,
+        admin: AdminEndpoints,
+        now: Callable[[], float],
+    ) -> None:
+        self._catalogue = catalogue
+        self._router = router
+        self._admin = admin
+        self._now = now
+
+    async def models(self, request: Request, key: Key | None) -> None:
+        await request.answer_json(
+            200, {"object": "list", "data": [self._openai(name) for name in self._catalogue]}
+        )
+
+    async def model(self, request: Request, key: Key | None) -> None:
+        name = self._catalogue.name_of(request.tail("/v1/models/"))
+        await request.answer_json(200, self._openai(name))
+
+    def _openai(self, name: str) -> dict[str, Any]:
+        served = self._catalogue.served(name)
+        created = int(details.modified_at(served.job.files).timestamp()) if served else 0
+        return {
+            "id": name,
+            "object": "model",
+            "created": created,
+            "owned_by": "pilotlight",
+            "state": self._admin.state_of(name),
+            "context": served.context if served else None,
+        }
+
+    async def tags(self, request: Request, key: Key | None) -> None:
+        listed = await asyncio.to_thread(lambda: [self._listed(name) for name in self._catalogue])
+        await request.answer_json(200, ollama.tags(listed))
+
+    def _listed(self, name: str) -> ollama.Listed:
+        served = self._catalogue.served(name)
+        if served is None:
+            never = datetime.fromtimestamp(0, UTC)
+            return ollama.Listed(name, ollama.Details(format=""), never)
+        files = served.job.files
+        return ollama.Listed(
+            name,
+            details.details_of(files),
+            details.modified_at(files),
+            files.size_bytes,
+            files.digest,
+        )
+
+    async def show(self, request: Request, key: Key | None) -> None:
+        body = parse_object(await request.body(BODY_BYTES))
+        validate_ollama(OllamaRequest.SHOW, body, Capabilities(frozenset()), {})
+        name = self._catalogue.name_of(body.get("model", body.get("name")))
+        served = self._catalogue.served(name)
+        if served is None:
+            raise StoreError(
+                f"model {name!r} was never here, so nothing is known of it yet",
+                hint=f"run `pilotlight pull {self._catalogue.settings[name].ref}`, or ask it once",
+            )
+        shown = await asyncio.to_thread(self._shown, name, served)
+        await request.answer_json(200, ollama.show(shown))
+
+    def _shown(self, name: str, served: Served) -> ollama.Shown:
+        files = served.job.files
+        return ollama.Shown(
+            name,
+            details.details_of(files),
+            details.modified_at(files),
+            details.capability_names(served.capabilities),
+            details.info(files),
+            details.template(files),
+            self._catalogue.settings[name].options,
+        )
+
+    async def ps(self, request: Request, key: Key | None) -> None:
+        running = [
+            self._running(name, served)
+            for name in self._catalogue
+            if (served := self._catalogue.served(name)) and self._is_loaded(name)
+        ]
+        await request.answer_json(200, ollama.ps(running))
+
+    def _is_loaded(self, name: str) -> bool:
+        return any(r.state is ReplicaState.READY for r in self._router.state.of(name))
+
+    def _running(self, name: str, served: Served) -> ollama.Running:
+        replicas = list(self._router.state.of(name))
+        return ollama.Running(
+            name,
+            details.details_of(served.job.files),
+            size_bytes=sum(replica.charged_bytes for replica in replicas),
+            digest=served.job.files.digest,
+            expires_at=self._expires_at(name),
+            context_length=served.context,
+        )
+
+    def _expires_at(self, name: str) -> datetime | None:
+        """When the last replica goes if nobody asks any more; None for a model that stays."""
+        model = self._router.state.models[name]
+        if model.settings.min or math.isinf(model.keep_alive_s):
+            return None
+        idle_since_s = max(r.idle_since_s for r in self._router.state.of(name))
+        left_s = idle_since_s + model.keep_alive_s - self._now()
+        return datetime.now(UTC) + timedelta(seconds=max(0.0, left_s))
+
+    async def version(self, request: Request, key: Key | None) -> None:
+        await request.answer_json(200, ollama.version(__version__))

@@ -1,0 +1,1 @@
+"""What goes over the wire: fields checked, errors rendered, streams framed; no I/O."""

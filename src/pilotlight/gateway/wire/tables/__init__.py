@@ -1,0 +1,1 @@
+"""One table of request fields for each operation and each Ollama request."""

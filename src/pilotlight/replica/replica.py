@@ -1,0 +1,129 @@
+"""One engine process serving one model: brought up, proven, put to sleep, woken, stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+
+from pilotlight.core import ColdStart
+from pilotlight.engines.base import Engine, EngineClient, EngineProcess, ModelJob
+from pilotlight.errors import EngineCrashedError, EngineStartError
+from pilotlight.fleet.base import Fleet
+from pilotlight.replica.trace import Trace
+
+log = logging.getLogger(__name__)
+
+CANARY_TIMEOUT_S = 120.0
+
+
+class Replica:
+    """Performs what the router decided about one replica; keeps no state of its life.
+
+    Operations on one replica never overlap: the router decides the next only
+    after it heard of the last.
+    """
+
+    def __init__(
+        self, id: str, job: ModelJob, engine: Engine, fleet: Fleet, now: Callable[[], float]
+    ) -> None:
+        self.id = id
+        self.job = job
+        self.engine = engine
+        self.process: EngineProcess | None = None
+        self.progress_s = now()
+        """When the engine last sent a byte; written by whoever forwards its bytes."""
+
+        self.trace: Trace | None = None
+        """The start under way, until its first token reached a client."""
+
+        self._fleet = fleet
+        self._now = now
+
+    @property
+    def client(self) -> EngineClient:
+        if self.process is None:
+            raise EngineCrashedError(f"replica {self.id} has no process")
+        return self.process.client
+
+    async def start(
+        self, trace: Trace, standby: EngineProcess | None, started: Callable[[], None]
+    ) -> None:
+        """From nothing, or from a parked process, to a generated canary token.
+
+        Raises:
+            EngineStartError: with the engine's last words; nothing is left running.
+        """
+        self.trace = trace
+        try:
+            with trace.phase("process_start"):
+                self.process = standby or await self._launch()
+            started()
+            await self._load(trace)
+        except BaseException:
+            await self.stop(grace_s=0.0)
+            raise
+
+    async def _launch(self) -> EngineProcess:
+        seat = self._fleet.seat(self.id)
+        return await self._fleet.launch(self.engine.command(seat, self.job))
+
+    async def _load(self, trace: Trace) -> None:
+        assert self.process is not None
+        with trace.phase("load"):
+            await self.engine.load(self.process, self.job)
+        with trace.phase("warm_up"):
+            await self._prove()
+        self.progress_s = self._now()
+        trace.begin("first_token")
+
+    async def _prove(self) -> None:
+        """A canary token: an engine may call itself healthy and not work (llama.cpp #27309)."""
+        path, body = self.engine.canary(self.job)
+        try:
+            status, answer = await self.client.fetch(path, body, timeout_s=CANARY_TIMEOUT_S)
+        except (EngineCrashedError, TimeoutError) as error:
+            words = self.process.last_words() if self.process else ""
+            raise EngineStartError(
+                f"the engine of {self.job.name!r} loaded but gave no first token ({error})",
+                last_words=words,
+            ) from None
+        if status != 200 or not _is_object(answer):
+            raise EngineStartError(
+                f"the engine of {self.job.name!r} loaded but refused its first request",
+                last_words=answer[:500].decode(errors="replace"),
+            )
+
+    async def wake(self) -> None:
+        """Load the model into the sleeping process again. Raises EngineStartError."""
+        self.trace = Trace(self.job.name, self.id, "asleep", self._now)
+        await self._load(self.trace)
+
+    async def sleep(self) -> None:
+        """Free the model's memory, keep the process."""
+        assert self.process is not None
+        await self.engine.unload(self.process)
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        if self.process is not None:
+            await self.process.stop(grace_s)
+
+    async def wait(self) -> str:
+        """Until the process is gone; says how it went."""
+        assert self.process is not None
+        return await self.process.wait()
+
+    def last_words(self) -> str:
+        return self.process.last_words() if self.process else ""
+
+    def first_token(self) -> ColdStart | None:
+        """A client saw a token: ends the trace of the start that made it possible, once."""
+        trace, self.trace = self.trace, None
+        return trace.finish("served") if trace else None
+
+
+def _is_object(answer: bytes) -> bool:
+    try:
+        return isinstance(json.loads(answer), dict | list)
+    except ValueError:
+        return False

@@ -1,0 +1,170 @@
+"""The served models by name: configured ones at once, more of each once its files are here."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from pilotlight.config import ModelSettings
+from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
+from pilotlight.engines.base import Engine, ModelJob
+from pilotlight.engines.registry import Engines
+from pilotlight.errors import UnknownModelError
+from pilotlight.replica.measured import Measured, Measurements, key_of
+from pilotlight.router.state import Resolved
+from pilotlight.store.progress import Progress
+
+ASLEEP_BYTES = 96 * 2**20
+"""A process with its libraries and no model, until one was measured (llama.cpp's wheel: 61 MB)."""
+
+Report = Callable[[Progress], None]
+
+
+class Files(Protocol):
+    """What the catalogue asks of the store."""
+
+    async def resolve(
+        self, ref: ModelRef, *, digest: str | None = None, report: Report | None = None
+    ) -> ModelFiles: ...
+
+    def present(self, ref: ModelRef) -> ModelFiles | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model whose files are here: the job for its engine and what is known about it."""
+
+    job: ModelJob
+    engine: Engine
+    capabilities: Capabilities
+    context: int | None
+    slots: int
+    predicted: Footprint
+    measured: Measured
+    key: str
+
+    @property
+    def ram_bytes(self) -> int:
+        """What a replica is charged before it runs: measured before predicted."""
+        return self.measured.peak_bytes or self.predicted.ram_bytes
+
+
+class Catalogue:
+    """Every configured model; never answers "unknown" because a model is merely cold."""
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelSettings],
+        engines: Engines,
+        store: Files,
+        measurements: Measurements,
+        machine: str,
+    ) -> None:
+        self.settings = dict(models)
+        self._names = {alias: name for name, m in models.items() for alias in (name, *m.aliases)}
+        self._engines = engines
+        self._store = store
+        self._measurements = measurements
+        self._machine = machine
+        self._served: dict[str, Served] = {}
+        self._options = {
+            name: engines.get(m.engine).options(m.options) for name, m in models.items()
+        }
+        self._refs = {name: ModelRef.parse(m.ref) for name, m in models.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings)
+
+    def name_of(self, asked: Any) -> str:
+        """The served name for a name or alias. Raises UnknownModelError."""
+        name = self._names.get(asked) if isinstance(asked, str) else None
+        if name is None and isinstance(asked, str) and asked.endswith(":latest"):
+            name = self._names.get(asked.removesuffix(":latest"))  # Ollama's clients add it
+        if name is None:
+            close = difflib.get_close_matches(str(asked), list(self._names), n=1)
+            raise UnknownModelError(
+                f"no model {asked!r} is served here",
+                param="model",
+                hint=f"did you mean {close[0]!r}?" if close else f"served: {', '.join(self)}",
+            )
+        return name
+
+    def engine(self, name: str) -> Engine:
+        return self._engines.get(self.settings[name].engine)
+
+    def engine_named(self, engine: str) -> Engine:
+        return self._engines.get(engine)
+
+    def served(self, name: str) -> Served | None:
+        """What is known of the model's files; None while they were never here."""
+        return self._served.get(name)
+
+    def look(self, name: str) -> Served | None:
+        """Use the files if the store has them already; touches no network."""
+        files = self._store.present(self._refs[name])
+        if files is not None and name not in self._served:
+            self._served[name] = self._describe(name, files)
+        return self._served.get(name)
+
+    async def fetch(self, name: str, report: Report | None = None) -> ModelFiles:
+        """Have the files here, verified. Raises StoreError."""
+        return await self._store.resolve(
+            self._refs[name], digest=self.settings[name].digest, report=report
+        )
+
+    async def describe(self, name: str, files: ModelFiles) -> Served:
+        """Read the files' header. Raises EngineError, ModelFormatError."""
+        known = self._served.get(name)
+        if known is None or known.job.files != files:
+            self._served[name] = await asyncio.to_thread(self._describe, name, files)
+        return self._served[name]
+
+    def _describe(self, name: str, files: ModelFiles) -> Served:
+        engine, options = self.engine(name), self._options[name]
+        job = ModelJob(name, files, options)
+        key = key_of(job, engine.build, self._machine)
+        return Served(
+            job=job,
+            engine=engine,
+            capabilities=engine.capabilities(files, options),
+            context=engine.context(files, options),
+            slots=engine.slots(options),
+            predicted=engine.predict(files, options),
+            measured=self._measurements.get(key),
+            key=key,
+        )
+
+    def resolved(self, name: str, capacity_bytes: int) -> Resolved:
+        """The router's view of a served model."""
+        served = self._served[name]
+        too_big = served.ram_bytes > capacity_bytes
+        return Resolved(
+            ram_bytes=served.ram_bytes,
+            asleep_bytes=served.measured.asleep_bytes or ASLEEP_BYTES,
+            slots=served.slots,
+            can_sleep=served.capabilities.sleep,
+            load_s=served.measured.load_s,
+            what_fits=self._what_fits(name, capacity_bytes) if too_big else None,
+        )
+
+    def _what_fits(self, name: str, capacity_bytes: int) -> str | None:
+        """The largest halving of slots, then context, that fits; in the engine's own options."""
+        served, given = self._served[name], dict(self.settings[name].options)
+        context, slots = served.context, served.slots
+        while context and context > 512:
+            slots, context = (slots // 2, context) if slots > 1 else (slots, context // 2)
+            smaller = {**given, "parallel": slots, "context": context}
+            options = served.engine.options(smaller)
+            if served.engine.predict(served.job.files, options).ram_bytes <= capacity_bytes:
+                return f"it would fit with parallel: {slots} and context: {context}"
+        return "not even one slot with a small context fits: choose a smaller quantization or model"
+
+    def measure(self, name: str, **news: Any) -> None:
+        """Remember what a load of this model really took."""
+        served = self._served[name]
+        measured = replace(served.measured, **news)
+        self._served[name] = replace(served, measured=measured)
+        self._measurements.put(served.key, measured)

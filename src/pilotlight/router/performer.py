@@ -1,0 +1,373 @@
+"""Does what the router decided: resolves, starts, wakes, sleeps and stops real replicas.
+
+Every effect runs as a task of its own and ends in exactly one event, so the
+run loop never waits for anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from pilotlight.core import ColdStart, Phase
+from pilotlight.errors import (
+    EngineCrashedError,
+    EngineStalledError,
+    EngineStartError,
+    PilotlightError,
+)
+from pilotlight.fleet.base import Fleet
+from pilotlight.replica.replica import Replica
+from pilotlight.replica.standby import StandbyPool
+from pilotlight.replica.trace import Trace
+from pilotlight.replica.watchdog import CHECKS_PER_STALL, Watch, is_stalled, look
+from pilotlight.router.catalogue import Catalogue
+from pilotlight.router.clock import Clock, sleep, timeout
+from pilotlight.router.decisions import (
+    Decision,
+    Drain,
+    Probe,
+    Resolve,
+    Sleep,
+    Start,
+    Stop,
+    Wake,
+    Yield,
+)
+from pilotlight.router.events import (
+    Event,
+    ModelResolved,
+    ReplicaAsleep,
+    ReplicaEnded,
+    ReplicaProven,
+    ReplicaReady,
+    ReplicaStarted,
+    ResolveFailed,
+)
+from pilotlight.router.watchers import Watchers
+from pilotlight.store.progress import Progress
+
+log = logging.getLogger(__name__)
+
+COLD_STARTS_KEPT = 200
+
+PROBE_S = 0.5
+"""How long a suspect engine gets to answer, and the pause before it is asked again."""
+
+_T = TypeVar("_T")
+
+
+class Performer:
+    """Owns the replicas' processes; the router owns what is known of them."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        *,
+        capacity_bytes: int,
+        clock: Clock,
+        watchers: Watchers,
+    ) -> None:
+        self.catalogue = catalogue
+        self.capacity_bytes = capacity_bytes
+        self.replicas: dict[str, Replica] = {}
+        self.cold_starts: deque[ColdStart] = deque(maxlen=COLD_STARTS_KEPT)
+        self.downloads: dict[str, Progress] = {}
+        self._post: Callable[[Event], None]
+        self._is_busy: Callable[[str], bool]
+        self._fleet = fleet
+        self._clock = clock
+        self._now = clock.now
+        self._watchers = watchers
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()
+        """Replicas whose end was ordered: whoever ordered it tells the router, once."""
+
+        self._before: dict[str, tuple[Phase, ...]] = {}
+        """Phases of a model's fetch, for the trace of the start that waited for it."""
+
+        self._pools = self._make_pools()
+        self._do: Mapping[type[Any], Callable[[Any], object]] = {
+            Resolve: lambda d: self._spawn(self._resolve(d.model)),
+            Start: self._start,
+            Wake: lambda d: self._spawn(self._wake(d.replica)),
+            Sleep: lambda d: self._spawn(self._sleep(d.replica)),
+            Stop: lambda d: self._spawn(self._stop(d.replica)),
+            Drain: self._drain,
+            Yield: lambda d: None,
+            Probe: lambda d: self._spawn(self._probe(d.replica)),
+        }
+
+    def connect(self, post: Callable[[Event], None], is_busy: Callable[[str], bool]) -> None:
+        """Where events go and who knows the requests in flight. Once, before anything is done."""
+        self._post, self._is_busy = post, is_busy
+
+    def look(self, model: str) -> None:
+        """Tell the router of a model whose files are here already; touches no network."""
+        try:
+            found = self.catalogue.look(model)
+        except PilotlightError as error:
+            log.warning("model %s: %s", model, error.one_line())
+            return  # said again, to whoever asks for it
+        if found is not None:
+            resolved = self.catalogue.resolved(model, self.capacity_bytes)
+            self._post(ModelResolved(model, resolved))
+
+    def _make_pools(self) -> dict[str, StandbyPool]:
+        wanted: dict[str, int] = {}
+        for settings in self.catalogue.settings.values():
+            wanted[settings.engine] = wanted.get(settings.engine, 0) + settings.standby
+        return {
+            engine: StandbyPool(self.catalogue.engine_named(engine), self._fleet, count)
+            for engine, count in wanted.items()
+            if count
+        }
+
+    def perform(self, decision: Decision) -> None:
+        self._do[type(decision)](decision)
+
+    def fill_standbys(self) -> None:
+        for pool in self._pools.values():
+            pool.fill()
+
+    async def standbys_filled(self) -> None:
+        for pool in self._pools.values():
+            await pool.filled()
+
+    @property
+    def standby_count(self) -> int:
+        return sum(len(pool) for pool in self._pools.values())
+
+    def _spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _resolve(self, model: str) -> None:
+        def report(progress: Progress) -> None:
+            self.downloads[model] = progress
+            self._watchers.downloading(model, progress)
+
+        began_s = self._now()
+        try:
+            files = await self.catalogue.fetch(model, report)
+            here_s = self._now()
+            await self.catalogue.describe(model, files)
+        except Exception as error:  # a task's edge: whoever waits must hear of it
+            self._post(ResolveFailed(model, _expected(error, f"model {model}")))
+            return
+        finally:
+            self.downloads.pop(model, None)
+        self._before[model] = (
+            Phase("fetch", began_s, here_s),
+            Phase("header", here_s, self._now()),
+        )
+        self._post(ModelResolved(model, self.catalogue.resolved(model, self.capacity_bytes)))
+
+    def _start(self, decision: Start) -> None:
+        served = self.catalogue.served(decision.model)
+        assert served is not None
+        replica = Replica(decision.replica, served.job, served.engine, self._fleet, self._now)
+        self.replicas[decision.replica] = replica
+        self._lives[replica.id] = self._spawn(self._live(replica))
+
+    async def _live(self, replica: Replica) -> None:
+        """A replica's whole life: start, then guard until its process is gone."""
+        name = replica.job.name
+        pool = self._pools.get(self.catalogue.settings[name].engine)
+        standby = pool.take() if pool is not None else None
+        rung = "standby" if standby else "cold"
+        trace = Trace(name, replica.id, rung, self._now, self._before.pop(name, ()))
+        trace.begin("claim")
+        claimed_s = self._now()
+        log.info("model %s: replica %s starts", name, replica.id)
+        try:
+            async with timeout(self._clock, self.catalogue.settings[name].load_timeout):
+                await replica.start(trace, standby, lambda: self._post(ReplicaStarted(replica.id)))
+        except TimeoutError:
+            self._failed(replica, self._too_slow(replica))
+            return
+        except Exception as error:  # a task's edge: whoever waits must hear of it
+            self._failed(replica, _expected(error, f"replica {replica.id}"))
+            return
+        finally:
+            if pool is not None:
+                pool.fill()
+        self._loaded(replica, claimed_s)
+        await self._guard(replica)
+
+    def _too_slow(self, replica: Replica) -> EngineStartError:
+        limit = self.catalogue.settings[replica.job.name].load_timeout
+        return EngineStartError(
+            f"the engine of {replica.job.name!r} was not ready after {limit:g} s",
+            last_words=replica.last_words(),
+            hint="raise the model's load_timeout",
+        )
+
+    def _loaded(self, replica: Replica, claimed_s: float) -> None:
+        load_s = self._now() - claimed_s
+        peak = replica.process.peak_memory_bytes() if replica.process else None
+        name = replica.job.name
+        news = {"load_s": load_s} if peak is None else {"load_s": load_s, "peak_bytes": peak}
+        self.catalogue.measure(name, **news)
+        log.info("model %s: replica %s ready after %.2f s", name, replica.id, load_s)
+        self._watchers.loaded(name, replica)
+        self._post(ReplicaReady(replica.id, peak, load_s))
+
+    def _failed(self, replica: Replica, error: PilotlightError) -> None:
+        """It ended by itself. Silent when its end was ordered meanwhile."""
+        if replica.id not in self._ending:
+            self._end(replica, error)
+
+    def _end(self, replica: Replica, error: PilotlightError | None) -> None:
+        if replica.trace is not None and error is not None:
+            self.note_cold_start(replica.trace.finish(f"failed: {error.code}"))
+            replica.trace = None
+        self.replicas.pop(replica.id, None)
+        self._lives.pop(replica.id, None)
+        self._ending.discard(replica.id)
+        self._post(ReplicaEnded(replica.id, error))
+
+    async def _guard(self, replica: Replica) -> None:
+        """Until the process ends by itself, or stalls and is ended."""
+        dog = self._spawn(self._watch(replica))
+        try:
+            how = await replica.wait()
+        finally:
+            stalled = dog.result() if dog.done() and not dog.cancelled() else None
+            dog.cancel()
+        error = stalled or self._crash(replica, how)
+        if replica.id not in self._ending:
+            log.error("replica %s: %s", replica.id, error.one_line())
+        self._failed(replica, error)
+
+    def _crash(self, replica: Replica, how: str) -> EngineCrashedError:
+        return EngineCrashedError(
+            f"the engine of {replica.job.name!r} ended ({how}): {replica.last_words()}",
+            hint="its whole log is under logs/ in the data directory",
+        )
+
+    async def _watch(self, replica: Replica) -> EngineStalledError:
+        """Returns once the engine has stalled; `_guard` cancels it when the process is gone."""
+        stall_s = self.catalogue.settings[replica.job.name].stall
+        watch = Watch(self._now())
+        while not is_stalled(watch, self._now(), stall_s):
+            await sleep(self._clock, min(stall_s / CHECKS_PER_STALL, 30.0))
+            busy = self._is_busy(replica.id)
+            counter = await self._progress(replica, stall_s) if busy else None
+            watch = look(watch, self._now(), busy=busy, byte_s=replica.progress_s, counter=counter)
+        # The kill makes `_guard` wake; a stalled engine has no last wishes to honour.
+        self._spawn(replica.stop(grace_s=0.0))
+        return EngineStalledError(
+            f"the engine of {replica.job.name!r} made no progress for {stall_s:g} s "
+            "with work in hand and was restarted",
+            hint="its whole log is under logs/ in the data directory",
+        )
+
+    async def _progress(self, replica: Replica, stall_s: float) -> int | None:
+        if replica.process is None:
+            return None
+        try:
+            async with timeout(self._clock, stall_s / CHECKS_PER_STALL):
+                return await replica.engine.progress(replica.process)
+        except (TimeoutError, PilotlightError):
+            return None
+
+    async def _probe(self, id: str) -> None:
+        """A dead engine's end is told by its guard; a living one is asked until it answers."""
+        while (replica := self.replicas.get(id)) and replica.process and replica.process.alive:
+            if await self._progress(replica, PROBE_S * CHECKS_PER_STALL) is not None:
+                self._post(ReplicaProven(id))
+                return
+            await sleep(self._clock, PROBE_S)
+
+    async def _wake(self, id: str) -> None:
+        replica = self.replicas.get(id)
+        if replica is None:
+            return
+        claimed_s = self._now()
+        try:
+            async with timeout(self._clock, self.catalogue.settings[replica.job.name].load_timeout):
+                await replica.wake()
+        except TimeoutError:
+            await self._give_up(replica, self._too_slow(replica))
+            return
+        except Exception as error:  # a task's edge: whoever waits must hear of it
+            await self._give_up(replica, _expected(error, f"replica {id}"))
+            return
+        self._loaded(replica, claimed_s)
+
+    async def _sleep(self, id: str) -> None:
+        replica = self.replicas.get(id)
+        if replica is None:
+            return
+        try:
+            await replica.sleep()
+        except PilotlightError as error:
+            await self._give_up(replica, error)
+            return
+        asleep = replica.process.memory_bytes() if replica.process else None
+        if asleep is not None:
+            self.catalogue.measure(replica.job.name, asleep_bytes=asleep)
+        log.info("model %s: replica %s sleeps", replica.job.name, id)
+        self._post(ReplicaAsleep(id, asleep))
+
+    async def _give_up(self, replica: Replica, error: PilotlightError) -> None:
+        if replica.id in self._ending or self.replicas.get(replica.id) is not replica:
+            return
+        self._ending.add(replica.id)
+        await replica.stop(grace_s=0.0)
+        self._end(replica, error)
+
+    def _drain(self, decision: Drain) -> None:
+        replica = self.replicas.get(decision.replica)
+        if replica is not None:
+            log.info(
+                "model %s: replica %s leaves: %s", replica.job.name, replica.id, decision.reason
+            )
+            self._watchers.leaving(replica.job.name, decision.reason)
+
+    async def _stop(self, id: str) -> None:
+        replica = self.replicas.get(id)
+        if replica is None or id in self._ending:
+            return  # its end is being told already
+        self._ending.add(id)
+        await replica.stop()
+        life = self._lives.get(id)
+        if life is not None:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+        await replica.stop(grace_s=0.0)  # it may have been launched meanwhile
+        self._end(replica, None)
+
+    def note_cold_start(self, start: ColdStart) -> None:
+        self.cold_starts.append(start)
+        self._watchers.cold_start(start)
+
+    async def close(self) -> None:
+        """Stop whatever still runs; nothing is left when this returns."""
+        for pool in self._pools.values():
+            await pool.close()
+        for id in list(self.replicas):
+            await self._stop(id)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._fleet.close()
+
+
+def _expected(error: Exception, what: str) -> PilotlightError:
+    """Our own errors as they are; a bug as an error of ours, with its traceback in the log."""
+    if isinstance(error, PilotlightError):
+        log.error("%s: %s", what, error.one_line())
+        return error
+    log.error("%s failed unexpectedly", what, exc_info=error)
+    return PilotlightError(
+        f"{what} failed unexpectedly: {type(error).__name__}: {error}", hint="see the server's log"
+    )

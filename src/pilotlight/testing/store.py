@@ -1,0 +1,69 @@
+"""A store for ``fake:`` refs: nothing to fetch, and a fetch that a test can hold back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pilotlight.core import ModelFiles, ModelRef
+from pilotlight.errors import DigestError, SourceError
+from pilotlight.store.progress import Progress
+from pilotlight.testing.engine import fake_files
+from pilotlight.testing.gates import Gates
+
+FAKE_DIGEST = "sha256:" + "fa4e" * 16
+
+
+class FakeStore:
+    """What the catalogue asks of `store.store.Store`. Points to hold: ``fetch:NAME``."""
+
+    def __init__(self, *, absent: frozenset[str] = frozenset(), size_bytes: int = 2**20) -> None:
+        self.fail: str | None = None
+        """Words with which the next fetches fail."""
+
+        self.fetched: list[str] = []
+        """Names that had to be fetched, in order."""
+
+        self._absent = set(absent)
+        self._size_bytes = size_bytes
+        self._gates = Gates()
+
+    def hold(self, name: str) -> None:
+        self._gates.hold(f"fetch:{name}")
+
+    def release(self, name: str) -> None:
+        self._gates.release(f"fetch:{name}")
+
+    async def reached(self, name: str) -> None:
+        """Until somebody fetches `name`."""
+        await self._gates.reached(f"fetch:{name}")
+
+    def present(self, ref: ModelRef) -> ModelFiles | None:
+        if ref.scheme != "fake" or ref.locator in self._absent:
+            return None
+        return fake_files(ref.locator, self._size_bytes)
+
+    async def resolve(
+        self,
+        ref: ModelRef,
+        *,
+        digest: str | None = None,
+        report: Callable[[Progress], None] | None = None,
+    ) -> ModelFiles:
+        if ref.scheme != "fake":
+            raise SourceError(f"the fake store has no {str(ref)!r}", hint="use fake:<name>")
+        if digest not in (None, FAKE_DIGEST):
+            raise DigestError(f"{ref} has digest {FAKE_DIGEST!r}, expected {digest!r}")
+        if ref.locator in self._absent:
+            await self._fetch(ref, report)
+        return fake_files(ref.locator, self._size_bytes)
+
+    async def _fetch(self, ref: ModelRef, report: Callable[[Progress], None] | None) -> None:
+        self.fetched.append(ref.locator)
+        if report is not None:
+            report(Progress(ref, "download", 0, self._size_bytes))
+        await self._gates.enter(f"fetch:{ref.locator}")
+        if self.fail is not None:
+            raise SourceError(self.fail, hint="try again")
+        self._absent.discard(ref.locator)
+        if report is not None:
+            report(Progress(ref, "download", self._size_bytes, self._size_bytes))

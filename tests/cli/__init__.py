@@ -1,0 +1,1 @@
+"""The command line, through its runner, as processes and on a terminal."""
