@@ -132,7 +132,7 @@ def test_the_request(able: Capabilities, context: Context) -> None:
 
 
 def test_a_tool_forced_by_name_is_the_only_one(able: Capabilities, context: Context) -> None:
-    tools = [{"name": name, "input_schema": {}} for name in ("look", "leap")]
+    tools: list[dict[str, Any]] = [{"name": name, "input_schema": {}} for name in ("look", "leap")]
     choice = {"type": "tool", "name": "leap"}
     request = made({**BODY, "tools": tools, "tool_choice": choice}, able, context).request
     assert [tool["function"]["name"] for tool in request["tools"]] == ["leap"]

@@ -106,7 +106,7 @@ def test_a_chat_request(made: Made) -> None:
         "top_k": 4,
         "min_p": 0.1,
         "repeat_penalty": 1.1,
-        "repeat_last_n": -1,
+        "repeat_last_n": 2**20,
         "n_keep": 2,
         "stop": ["X"],
         "seed": 3,
@@ -187,6 +187,10 @@ def test_logprobs(made: Made, recorded: Recorded) -> None:
     assert [entry.token for entry in whole.logprobs] == ["Hello", ",", " I"]
     assert whole.logprobs[0].top_logprobs is not None
     assert whole.logprobs[0].top_logprobs[1].token == "I"
+    alone = made(CHAT, messages=HI, logprobs=True)
+    assert alone.request["top_logprobs"] == 1
+    entry = json.loads(alone.answer(recorded("chat_logprobs.json")))["logprobs"][0]
+    assert entry.keys() == {"token", "logprob", "bytes"}
     lines = streamed(translation, recorded("chat_logprobs.sse"))
     assert [line["logprobs"][0]["token"] for line in lines[:-1]] == ["Hello", ",", " I", "'m"]
 

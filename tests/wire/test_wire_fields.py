@@ -108,11 +108,19 @@ def test_valid_chat_passes(fields: dict[str, Any], able: Capabilities) -> None:
         ({"tools": [{"type": "function", "function": {"name": 1}}]}, "tools[0].function.name"),
         ({"tool_choice": "always"}, "tool_choice"),
         ({"tool_choice": "required"}, "tool_choice"),
+        (
+            {
+                "tools": [TOOL],
+                "tool_choice": {"type": "function", "function": {"name": "leap"}},
+            },
+            "tool_choice.function.name",
+        ),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"response_format": "json"}, "response_format"),
         ({"keep_alive": "soon"}, "keep_alive"),
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"top_k": "many"}, "top_k"),
+        ({"repeat_last_n": 2**31 - 1}, "repeat_last_n"),  # llama.cpp would allocate 8 GiB
     ],
 )
 def test_wrong_values_are_named_by_path(

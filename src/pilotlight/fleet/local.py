@@ -34,7 +34,8 @@ class LocalFleet:
     def seat(self, replica_id: str) -> Seat:
         directory = self._run_dir / replica_id
         directory.mkdir(mode=0o700)
-        return Seat(directory, directory / "s", secrets.token_urlsafe(32))
+        # llama.cpp takes a host name for a Unix socket only when it ends in .sock.
+        return Seat(directory, directory / "e.sock", secrets.token_urlsafe(32))
 
     async def launch(self, launch: Launch) -> EngineProcess:
         self._log_dir.mkdir(parents=True, exist_ok=True)

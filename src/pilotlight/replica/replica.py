@@ -15,6 +15,7 @@ from pilotlight.replica.trace import Trace
 log = logging.getLogger(__name__)
 
 CANARY_TIMEOUT_S = 120.0
+FIRST_TOKEN = "first_token"
 
 
 class Replica:
@@ -75,7 +76,7 @@ class Replica:
         with trace.phase("warm_up"):
             await self._prove()
         self.progress_s = self._now()
-        trace.begin("first_token")
+        trace.begin(FIRST_TOKEN)
 
     async def _prove(self) -> None:
         """A canary token: an engine may call itself healthy and not work (llama.cpp #27309)."""

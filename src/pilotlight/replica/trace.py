@@ -44,6 +44,10 @@ class Trace:
             self._phases.append(Phase(name, started_s, self._now()))
             self._open = None
 
+    def drop(self) -> None:
+        """Forget the phase under way: what it was to measure never came."""
+        self._open = None
+
     def finish(self, outcome: str) -> ColdStart:
         self.end()
         return ColdStart(self.model, self.replica, self.rung, tuple(self._phases), outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -21,13 +22,17 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's own clock."""
+    """Real time, with the running event loop's timers.
+
+    Not the loop's own clock: uvloop's stands still within a turn and counts in
+    whole milliseconds, too coarse for the phases of a cold start.
+    """
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return time.monotonic()
 
     def call_at(self, when_s: float, callback: Callable[[], None]) -> Timer:
-        return asyncio.get_running_loop().call_at(when_s, callback)
+        return asyncio.get_running_loop().call_later(max(0.0, when_s - self.now()), callback)
 
 
 async def sleep(clock: Clock, duration_s: float) -> None:

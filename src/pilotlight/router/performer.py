@@ -219,6 +219,11 @@ class Performer:
         log.info("model %s: replica %s ready after %.2f s", name, replica.id, load_s)
         self._watchers.loaded(name, replica)
         self._post(ReplicaReady(replica.id, peak, load_s))
+        if replica.trace is not None and not self._is_busy(replica.id):
+            # Nobody waited for it, so there is no first token to wait for either.
+            replica.trace.drop()
+            self.note_cold_start(replica.trace.finish("ready"))
+            replica.trace = None
 
     def _failed(self, replica: Replica, error: PilotlightError) -> None:
         """It ended by itself. Silent when its end was ordered meanwhile."""

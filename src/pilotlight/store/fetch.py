@@ -6,6 +6,7 @@ verified bytes' hash comes out, and the partial path holds them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from pilotlight.store.sources.base import Description
 from pilotlight.store.worker import in_thread
 
 _BLOCK_BYTES = 2**20
+_BLOCK_S = 0.5  # on a slow line a block is less, so that progress is seen and kept
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -128,13 +130,15 @@ class _Transfer:
         return body
 
     async def _receive(self, response: aiohttp.ClientResponse, body: Body) -> None:
-        block = bytearray()
+        block, clock = bytearray(), asyncio.get_running_loop().time
+        written_s = clock()
         try:
             async for piece in response.content.iter_any():
                 block += piece
-                if len(block) >= _BLOCK_BYTES:
+                if len(block) >= _BLOCK_BYTES or clock() - written_s >= _BLOCK_S:
                     full, block = bytes(block), bytearray()
                     await self._write(full, body)
+                    written_s = clock()
         finally:
             await self._write(bytes(block), body)  # what came before a break is kept
 

@@ -63,15 +63,16 @@ async def start_error(process: EngineProcess, name: str, how: str) -> EngineStar
 
 _CAUSE = re.compile(rf"\d\.\d+ E |{_PLAIN.pattern}")
 
+_SMALLER = "lower the options context or parallel, or take a smaller quantization"
 _HINTS = (
     ("unknown model architecture", "this llama.cpp is too old for the model: update it"),
     ("invalid magic", "the file is no GGUF: convert the model, or take its GGUF release"),
     ("corrupted or incomplete", "the file is cut or damaged: fetch it again"),
-    ("failed to allocate", "lower the options context or parallel, or take a smaller quantization"),
-    ("insufficient memory", "lower the options context or parallel, or take a smaller quantization"),
-    ("out of memory", "lower the options context or parallel, or take a smaller quantization"),
-    ("SIGKILL", "the kernel may have ended it for want of memory: lower context or parallel"),
-)  # fmt: skip
+    ("failed to allocate", _SMALLER),
+    ("insufficient memory", _SMALLER),
+    ("out of memory", _SMALLER),
+    ("SIGKILL", f"the kernel may have ended it for want of memory: {_SMALLER}"),
+)
 
 
 def _hint(words: str) -> str | None:

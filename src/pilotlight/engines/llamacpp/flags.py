@@ -97,6 +97,21 @@ def flags(options: Options, sizing: Sizing, offloads: bool) -> tuple[str, ...]:
     )
 
 
+def refuse(options: Options) -> None:
+    """The adapters' flags separate by comma and colon and can't quote them.
+
+    Raises:
+        EngineOptionError: a path that llama-server would take apart.
+    """
+    for adapter in options.lora:
+        if {",", ":", '"'} & set(str(adapter.path)):
+            raise EngineOptionError(
+                f"the option 'lora' names {str(adapter.path)!r}, and llama-server can't take a "
+                "path with a comma, a colon or a quote",
+                hint="rename the file, or use the xllamacpp wheel (engines.llamacpp.prefer: wheel)",
+            )
+
+
 def _size(options: Options, sizing: Sizing) -> Iterator[str]:
     yield from ("--ctx-size", str(sizing.n_ctx), "--parallel", str(sizing.slots))
     yield from ("--batch-size", str(sizing.batch), "--ubatch-size", str(sizing.ubatch))
@@ -136,14 +151,6 @@ def _model(options: Options, sizing: Sizing) -> Iterator[str]:
 
 
 def _lora(adapters: tuple[Adapter, ...]) -> Iterator[str]:
-    """The flags separate by comma and colon and can't quote them."""
-    for adapter in adapters:
-        if {",", ":", '"'} & set(str(adapter.path)):
-            raise EngineOptionError(
-                f"the option 'lora' names {str(adapter.path)!r}, and llama-server can't take a "
-                "path with a comma, a colon or a quote",
-                hint="rename the file, or use the xllamacpp wheel (engines.llamacpp.prefer: wheel)",
-            )
     if all(adapter.scale == 1.0 for adapter in adapters):
         yield from ("--lora", ",".join(str(adapter.path) for adapter in adapters))
     else:

@@ -25,7 +25,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 CHANNEL_FD = 3
@@ -60,9 +60,9 @@ class Host:
 
     def run(self) -> None:
         say({"event": "parked"})
+        acts: dict[str, Callable[..., dict[str, Any]]] = {"load": self.load, "unload": self.unload}
         for order in orders():
-            act = {"load": self.load, "unload": self.unload}[order.pop("op")]
-            say(act(**order))
+            say(acts[order.pop("op")](**order))
         os._exit(0)  # skips the model's destructors: the kernel frees faster
 
     def load(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def text() -> Kind:
 
 
 def template() -> Kind:
-    """llama.cpp takes any text as the template itself, so a misspelt name would be sent as prompt."""
+    """llama.cpp takes any other word for a template, and would send it as the whole prompt."""
 
     def parse(raw: Any) -> str:
         if not isinstance(raw, str) or not (raw == "chatml" or "{{" in raw or "{%" in raw):

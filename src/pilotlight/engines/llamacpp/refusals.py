@@ -78,6 +78,9 @@ def _failed(message: str, error: Mapping[str, Any]) -> PilotlightError:
         return ContextTooLongError(message, hint=_SHORTEN)
     if "too large to process" in message:
         return ContextTooLongError(message, hint="shorten the input, or raise ubatch_size")
+    # llama.cpp answers 500 for some of what only the client can mend.
+    if "is not supported" in message or "requires" in message:
+        return UnsupportedParameterError(message, hint="this model or its options don't allow it")
     return EngineError(message)
 
 

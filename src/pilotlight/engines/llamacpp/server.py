@@ -11,6 +11,7 @@ from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.llamacpp import failure
 from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.flags import flags
+from pilotlight.engines.llamacpp.flags import refuse as refuse_flags
 from pilotlight.engines.llamacpp.options import Options
 from pilotlight.errors import EngineCrashedError, EngineMissingError, EngineStartError
 from pilotlight.machine import Machine
@@ -38,7 +39,7 @@ class ServerEngine(LlamacppEngine):
         self.build = f"llama-server {version}"
 
     def refuse(self, options: Options) -> None:
-        """llama-server has a flag for every option; a path it can't quote shows with the flags."""
+        refuse_flags(options)
 
     def command(self, seat: Seat, job: ModelJob | None) -> Launch:
         if job is None:

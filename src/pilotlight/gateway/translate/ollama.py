@@ -14,6 +14,7 @@ from pilotlight.gateway.translate.answer import Closing, ToolCall
 from pilotlight.gateway.translate.base import Context
 from pilotlight.gateway.wire.tables.handled import read_keep_alive
 from pilotlight.gateway.wire.tables.ollama_options import OPTIONS
+from pilotlight.gateway.wire.tables.sampling import LOOK_BACK_MAX
 
 # The first characters of base64 say what an image is.
 _IMAGE_TYPES = {"iVBOR": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp", "Qk": "bmp"}
@@ -43,14 +44,20 @@ def sampling(body: Mapping[str, Any]) -> dict[str, Any]:
     }
     if made.get("max_tokens", 1) < 0:
         del made["max_tokens"]
+    if made.get("repeat_last_n") == -1:  # Ollama's word for the whole context
+        made["repeat_last_n"] = LOOK_BACK_MAX
     return made
 
 
 def logprobs(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Chat's spelling of the wish for logprobs."""
+    """Chat's spelling of the wish for logprobs.
+
+    llama.cpp gives none at all for ``top_logprobs: 0``, so one alternative is asked
+    for and `probabilities` leaves it out.
+    """
     if not body.get("logprobs"):
         return {}
-    return {"logprobs": True, "top_logprobs": body.get("top_logprobs") or 0}
+    return {"logprobs": True, "top_logprobs": body.get("top_logprobs") or 1}
 
 
 def streaming(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,12 +146,16 @@ def _prompt_tokens(timings: Mapping[str, Any]) -> int | None:
     return None if read is None else read + timings.get("cache_n", 0)
 
 
-def probabilities(entries: tuple[Mapping[str, Any], ...]) -> list[dict[str, Any]]:
-    """Engine logprobs with the fields Ollama has, token ids left out."""
-    return [
-        {**_token(entry), "top_logprobs": [_token(top) for top in entry.get("top_logprobs") or ()]}
-        for entry in entries
-    ]
+def probabilities(
+    entries: tuple[Mapping[str, Any], ...], body: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Engine logprobs with the fields Ollama has, and as many alternatives as asked for."""
+    wanted = body.get("top_logprobs") or 0
+    made = []
+    for entry in entries:
+        top = [_token(other) for other in (entry.get("top_logprobs") or ())[:wanted]]
+        made.append({**_token(entry), "top_logprobs": top} if top else _token(entry))
+    return made
 
 
 def _token(entry: Mapping[str, Any]) -> dict[str, Any]:

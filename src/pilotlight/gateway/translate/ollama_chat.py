@@ -25,9 +25,9 @@ def chat(body: Mapping[str, Any], capabilities: Capabilities, context: Context) 
     return Translation(
         operation=Operation.CHAT,
         request=_chat_body(body, context.model, capabilities),
-        respond=lambda payload: _respond(chat_answer(payload), context),
+        respond=lambda payload: _respond(chat_answer(payload), body, context),
         read=chat_delta,
-        writer=lambda: ChatWriter(context),
+        writer=lambda: ChatWriter(body, context),
         content_type=NDJSON,
         streams=ollama.wants_stream(body),
         loaded=lambda: loaded(body, context),
@@ -109,7 +109,7 @@ class _Messages:
         return f"call_{self._count - 1}"
 
 
-def _respond(answer: Answer, context: Context) -> dict[str, Any]:
+def _respond(answer: Answer, body: Mapping[str, Any], context: Context) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.reasoning:
         message["thinking"] = answer.reasoning
@@ -117,14 +117,15 @@ def _respond(answer: Answer, context: Context) -> dict[str, Any]:
         message["tool_calls"] = ollama.tool_calls(answer.tool_calls)
     made = {**ollama.head(context), "message": message, **ollama.ending(answer.finish)}
     if answer.logprobs:
-        made["logprobs"] = ollama.probabilities(answer.logprobs)
+        made["logprobs"] = ollama.probabilities(answer.logprobs, body)
     return made | ollama.durations(answer.closing, context)
 
 
 class ChatWriter:
     """One JSON line for each piece; tool calls come whole, before the last line."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, body: Mapping[str, Any], context: Context) -> None:
+        self._body = body
         self._context = context
         self._calls = ToolCalls()
         self._finish = "stop"
@@ -142,7 +143,7 @@ class ChatWriter:
             message["thinking"] = delta.reasoning
         line: dict[str, Any] = {"message": message, "done": False}
         if delta.logprobs:
-            line["logprobs"] = ollama.probabilities(delta.logprobs)
+            line["logprobs"] = ollama.probabilities(delta.logprobs, self._body)
         return self._line(line)
 
     def finish(self) -> bytes:

@@ -29,9 +29,9 @@ def generate(body: Mapping[str, Any], capabilities: Capabilities, context: Conte
         request=_raw_body(body, context.model)
         if raw
         else _chat_body(body, context.model, capabilities),
-        respond=lambda payload: _respond(read_answer(payload), context),
+        respond=lambda payload: _respond(read_answer(payload), body, context),
         read=completion_delta if raw else chat_delta,
-        writer=lambda: GenerateWriter(context),
+        writer=lambda: GenerateWriter(body, context),
         content_type=NDJSON,
         streams=ollama.wants_stream(body),
         loaded=lambda: loaded(body, context),
@@ -82,19 +82,20 @@ def _raw_body(body: Mapping[str, Any], model: str) -> dict[str, Any]:
     return made
 
 
-def _respond(answer: Answer, context: Context) -> dict[str, Any]:
+def _respond(answer: Answer, body: Mapping[str, Any], context: Context) -> dict[str, Any]:
     made = {**ollama.head(context), "response": answer.text, **ollama.ending(answer.finish)}
     if answer.reasoning:
         made["thinking"] = answer.reasoning
     if answer.logprobs:
-        made["logprobs"] = ollama.probabilities(answer.logprobs)
+        made["logprobs"] = ollama.probabilities(answer.logprobs, body)
     return made | ollama.durations(answer.closing, context)
 
 
 class GenerateWriter:
     """One JSON line for each piece, and a last one with the counts."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, body: Mapping[str, Any], context: Context) -> None:
+        self._body = body
         self._context = context
         self._finish = "stop"
         self._closing = Closing()
@@ -108,7 +109,7 @@ class GenerateWriter:
         if delta.reasoning:
             line["thinking"] = delta.reasoning
         if delta.logprobs:
-            line["logprobs"] = ollama.probabilities(delta.logprobs)
+            line["logprobs"] = ollama.probabilities(delta.logprobs, self._body)
         return self._line(line)
 
     def finish(self) -> bytes:

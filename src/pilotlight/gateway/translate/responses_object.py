@@ -33,7 +33,7 @@ def response(
         **{name: body.get(name) for name in _ECHOED},
         "model": context.model,
         "output": list(output),
-        "parallel_tool_calls": body.get("parallel_tool_calls", True),
+        "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
         "previous_response_id": None,
         "store": False,
         "tool_choice": body.get("tool_choice") or "auto",

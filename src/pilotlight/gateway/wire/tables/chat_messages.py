@@ -67,7 +67,11 @@ def _field(path: str, name: str, value: Any, known: frozenset[str], request: Req
         content(f"{path}.content", value, request)
     elif name in _EMPTY_ONLY:
         if value:
-            raise UnsupportedParameterError(f"{path + '.' + name!r} is not read by any engine")
+            raise UnsupportedParameterError(
+                f"{path + '.' + name!r} is not read by any engine",
+                param=f"{path}.{name}",
+                hint="leave it out",
+            )
     elif name != "role":
         _CHECKS[name](f"{path}.{name}", value)
 

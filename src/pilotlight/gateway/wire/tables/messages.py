@@ -27,6 +27,7 @@ from pilotlight.gateway.wire.table import NoOp, Request, Table
 from pilotlight.gateway.wire.tables.content import refuse_images
 from pilotlight.gateway.wire.tables.handled import MODEL
 from pilotlight.gateway.wire.tables.sampling import EXTRAS
+from pilotlight.gateway.wire.tables.tools import one_of_the_tools
 
 # A hint without an effect of its own: every prompt's prefix is matched with the cache anyway.
 _cache_control = {"cache_control": json_object}
@@ -41,7 +42,10 @@ def _no_citations(path: str, value: Any) -> None:
 _text = shape(
     {"type": string, "text": string, "citations": _no_citations, **_cache_control}, "text"
 )
-_base64 = shape({"type": string, "media_type": string, "data": filled_string}, "data", "media_type")
+_media_type = one_of("image/png", "image/jpeg", "image/gif", "image/webp")
+_base64 = shape(
+    {"type": string, "media_type": _media_type, "data": filled_string}, "data", "media_type"
+)
 _image = shape(
     {
         "type": string,
@@ -92,7 +96,7 @@ def _messages(request: Request) -> None:
         path = f"messages[{index}]"
         json_object(path, message)
         role = message.get("role")
-        if role not in _CONTENT:
+        if type(role) is not str or role not in _CONTENT:
             raise FieldError(f"{path}.role", role, "'user' or 'assistant'")
         for name in message:
             if name not in ("role", "content"):
@@ -213,6 +217,9 @@ def _tools_relation(request: Request) -> None:
     body, choice = request.body, request.body.get("tool_choice") or {}
     if choice.get("type") in ("any", "tool") and not body.get("tools"):
         raise FieldError("tool_choice", choice, "'auto' or 'none', for 'tools' is empty")
+    if choice.get("type") == "tool":
+        known = [tool["name"] for tool in body["tools"]]
+        one_of_the_tools("tool_choice.name", choice["name"], known)
     if body.get("tools") and not request.capabilities.tools and choice.get("type") != "none":
         raise UnsupportedParameterError(
             "'tools' can't reach this model: its chat template has no place for them",

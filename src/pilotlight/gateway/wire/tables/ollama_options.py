@@ -16,6 +16,7 @@ from pilotlight.gateway.wire.checks import (
 )
 from pilotlight.gateway.wire.suggest import did_you_mean
 from pilotlight.gateway.wire.table import NoOp
+from pilotlight.gateway.wire.tables.sampling import LOOK_BACK_MAX
 
 
 def _num_predict(path: str, value: Any) -> None:
@@ -36,7 +37,7 @@ OPTIONS: Mapping[str, tuple[str, Check]] = {
     "min_p": ("min_p", number(0, 1)),
     "typical_p": ("typical_p", number(0, 1)),
     "repeat_penalty": ("repeat_penalty", number(0)),
-    "repeat_last_n": ("repeat_last_n", integer(-1, INT32_MAX)),
+    "repeat_last_n": ("repeat_last_n", integer(-1, LOOK_BACK_MAX)),
     "mirostat": ("mirostat", integer(0, 2)),
     "mirostat_tau": ("mirostat_tau", number(0)),
     "mirostat_eta": ("mirostat_eta", number(0)),

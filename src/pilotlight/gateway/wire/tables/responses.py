@@ -36,7 +36,11 @@ from pilotlight.gateway.wire.tables.handled import (
     STREAM,
 )
 from pilotlight.gateway.wire.tables.sampling import EXTRAS
-from pilotlight.gateway.wire.tables.tools import ONLY_FUNCTIONS, refuse_tools_without_template
+from pilotlight.gateway.wire.tables.tools import (
+    ONLY_FUNCTIONS,
+    one_of_the_tools,
+    refuse_tools_without_template,
+)
 
 _PARTS_HINT = "send it as input_text"
 _text = {
@@ -171,6 +175,9 @@ def _choice_without_tools(request: Request) -> None:
     choice = request.body.get("tool_choice")
     if choice not in (None, "none", "auto") and not request.body.get("tools"):
         raise FieldError("tool_choice", choice, "'none' or 'auto', for 'tools' is empty")
+    if type(choice) is dict:
+        known = [tool["name"] for tool in request.body["tools"]]
+        one_of_the_tools("tool_choice.name", choice["name"], known)
 
 
 def _verbosity(path: str, value: Any) -> None:

@@ -20,6 +20,9 @@ from pilotlight.gateway.wire.checks import (
     strings,
 )
 
+LOOK_BACK_MAX = 2**20
+"""More than any context here; llama.cpp allocates what it is asked to look back on."""
+
 _bias = number(-100, 100)
 
 
@@ -50,7 +53,7 @@ EXTRAS = {
     "typical_p": number(0, 1),
     "repeat_penalty": number(0, 100),
     "repetition_penalty": number(0, 100),
-    "repeat_last_n": integer(-1, INT32_MAX),
+    "repeat_last_n": integer(0, LOOK_BACK_MAX),
     "mirostat": integer(0, 2),
     "mirostat_tau": number(0),
     "mirostat_eta": number(0),
@@ -61,14 +64,14 @@ EXTRAS = {
     "dry_multiplier": number(0),
     "dry_base": number(0),
     "dry_allowed_length": integer(0, INT32_MAX),
-    "dry_penalty_last_n": integer(-1, INT32_MAX),
+    "dry_penalty_last_n": integer(0, LOOK_BACK_MAX),
     "dry_sequence_breakers": strings,
     "top_n_sigma": number(),
     "min_keep": integer(0, INT32_MAX),
     "min_tokens": integer(0, INT32_MAX),
     "n_predict": integer(-1, INT32_MAX),
     "n_keep": integer(-1, INT32_MAX),
-    "n_probs": integer(0, 1000),
+    "n_probs": integer(0, 100),
     "t_max_predict_ms": integer(0, INT32_MAX),
     "ignore_eos": boolean,
     "cache_prompt": boolean,

@@ -53,10 +53,19 @@ def tool_choice(path: str, value: Any) -> None:
     variant("type", {"function": _named}, "name one function, or use 'required'")(path, value)
 
 
+def one_of_the_tools(path: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise FieldError(path, name, "the name of one of 'tools'", hint=f"there are {known!r}")
+
+
 def named_tool_choice(request: Request) -> None:
     """A named function only where it is enforced: llama.cpp reads any object as ``auto``."""
     choice = request.body.get("tool_choice")
-    if type(choice) is dict and "tool_choice.function" not in request.honoured:
+    if type(choice) is not dict:
+        return
+    known = [tool["function"]["name"] for tool in request.body.get("tools") or ()]
+    one_of_the_tools("tool_choice.function.name", choice["function"]["name"], known)
+    if "tool_choice.function" not in request.honoured:
         raise UnsupportedParameterError(
             "'tool_choice' names a function, and this model's engine can't force one by name",
             param="tool_choice",

@@ -1,0 +1,1 @@
+"""Measurements of this product, one command each: ``python -m benchmarks.NAME``."""

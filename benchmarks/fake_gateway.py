@@ -1,0 +1,22 @@
+"""The product's gateway, as `pilotlight serve` runs it, with the fake engine in its registry."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pilotlight import config
+from pilotlight.engines.registry import FACTORIES
+from pilotlight.gateway.serve import run
+from pilotlight.testing import FACTORY
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fake_gateway", description=__doc__)
+    parser.add_argument("config", type=Path, help="a configuration file, as serve takes it")
+    file = parser.parse_args().config
+    return run(config.load(file), file, factories={**FACTORIES, "fake": FACTORY})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
