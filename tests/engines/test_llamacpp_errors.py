@@ -61,9 +61,9 @@ def test_a_bad_field_is_named() -> None:
         (500, "server_error", "image input is not supported", UnsupportedParameterError, 400),
         (500, "server_error", "input is too large to process", ContextTooLongError, 400),
         (500, "server_error", "Context size has been exceeded.", ContextTooLongError, 400),
-        (500, "server_error", "got exception: boom", EngineError, 500),
+        (500, "server_error", "got exception: boom", EngineError, 502),
         (503, "unavailable_error", "Loading model", CapacityError, 503),
-        (401, "authentication_error", "Invalid API Key", EngineError, 500),
+        (401, "authentication_error", "Invalid API Key", EngineError, 502),
     ],
 )
 def test_each_type_has_its_error(

@@ -46,6 +46,9 @@ MIXTURE = llama(
 )  # fmt: skip
 
 
+EIGHT_BITS = {"cache_type_k": "q8_0", "cache_type_v": "q8_0"}
+
+
 def kv_mib(model: GgufHeader, machine: Machine, **given: Any) -> float:
     options = complete({"context": 2048, "parallel": 4, **given}, machine)
     return sum(layer.bytes for layer in layers(model, options, size(options, model))) / MIB
@@ -56,7 +59,7 @@ def kv_mib(model: GgufHeader, machine: Machine, **given: Any) -> float:
     [
         (SMOL, {}, 180.0),
         (SMOL, {"context": 8192, "parallel": 2}, 360.0),
-        (SMOL, {"context": 4096, "parallel": 16, "cache_type_k": "q8_0", "cache_type_v": "q8_0"}, 765.0),
+        (SMOL, {"context": 4096, "parallel": 16, **EIGHT_BITS}, 765.0),
         (LARGE, {}, 96.0),
         (GEMMA, {}, 16.0 + 40.0),
         (GEMMA, {"swa_full": True}, 96.0),

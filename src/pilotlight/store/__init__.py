@@ -1,1 +1,1 @@
-
+"""Model ref → verified bytes on this node; begin at `store.store.Store`."""

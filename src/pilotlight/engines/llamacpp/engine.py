@@ -13,7 +13,13 @@ from pilotlight.engines.llamacpp import memory, refusals
 from pilotlight.engines.llamacpp.options import Options, complete
 from pilotlight.engines.llamacpp.request_fields import PARAMETERS
 from pilotlight.engines.llamacpp.sizing import Sizing, header_of, size
-from pilotlight.errors import EngineCrashedError, EngineMissingError, PilotlightError
+from pilotlight.errors import (
+    EngineCrashedError,
+    EngineMissingError,
+    EngineStartError,
+    PilotlightError,
+    StoreError,
+)
 from pilotlight.machine import Machine
 from pilotlight.store.gguf import GgufHeader
 
@@ -64,6 +70,15 @@ class LlamacppEngine(ABC):
 
     def sizing(self, files: ModelFiles, options: Options) -> Sizing:
         return size(options, header_of(files.path))
+
+    def launch_sizing(self, job: ModelJob) -> Sizing:
+        """For a start, where an unreadable file is a failed start."""
+        try:
+            return self.sizing(job.files, job.options)
+        except StoreError as error:
+            raise EngineStartError(
+                f"the model {job.name!r} can't be loaded", last_words=error.message, hint=error.hint
+            ) from None
 
     def slots(self, options: Options) -> int:
         return options.parallel

@@ -53,7 +53,7 @@ class ServerEngine(LlamacppEngine):
                 hint="install it again, or set engines.llamacpp.server to another",
             )
         keys = _write_keys(seat)
-        sizing = self.sizing(job.files, job.options)
+        sizing = self.launch_sizing(job)
         return Launch(
             argv=(
                 str(self._binary),

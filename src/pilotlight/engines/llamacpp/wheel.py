@@ -67,7 +67,7 @@ class WheelEngine(LlamacppEngine):
             raise await failure.start_error(process, job.name, answer["error"])
 
     def params(self, job: ModelJob) -> dict[str, Any]:
-        sizing = self.sizing(job.files, job.options)
+        sizing = self.launch_sizing(job)
         return {
             **_FIXED,
             **parameters(job.options, sizing, self.offloads),

@@ -1,0 +1,72 @@
+# `make serve` and `make test` need Python 3.11 or newer, make and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+SERVE := $(VENV)/.installed-serve
+DEV := $(VENV)/.installed-dev
+BIN := $(VENV)/bin
+# The lock names exact versions with their hashes; the index is pip's own configuration.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SELF := --no-deps --no-build-isolation --editable .
+
+.PHONY: help serve test test-fast test-real check format bench lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+serve: $(SERVE) ## install what it needs and serve (ARGS="--port 9000" or ARGS=pilotlight.yaml)
+	@exec $(BIN)/pilotlight serve $(ARGS)
+
+test: check test-fast test-real ## everything: lint, types and all tests
+
+test-fast: $(DEV) ## the tests on the fake engine and on pure code
+	$(BIN)/python -m pytest -m "not real" $(ARGS)
+
+test-real: $(DEV) ## the tests with llama.cpp, the real model and real processes
+	$(BIN)/python -m pytest -m real $(ARGS)
+
+check: $(DEV) ## lint and strict types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(DEV) ## mend what lint can mend
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: $(DEV) ## every benchmark, in order; minutes
+	for name in byte_path real_model cold_start footprint soak; do \
+	  $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+lock: $(DEV) ## resolve the versions anew
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --extra llamacpp pyproject.toml requirements/build.in \
+	  -o requirements/serve.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --extra llamacpp --extra dev pyproject.toml \
+	  requirements/build.in -c requirements/serve.lock -o requirements/dev.lock
+
+clean: ## forget the environment and every cache
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is older than Python 3.11"; \
+	  echo "hint: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(SERVE): requirements/serve.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Pilotlight and llama.cpp into $(VENV) ..."
+	@$(INSTALL) --require-hashes -r requirements/serve.lock
+	@$(INSTALL) $(SELF)
+	@touch $@
+
+$(DEV): requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(INSTALL) --require-hashes -r requirements/dev.lock
+	@$(INSTALL) $(SELF)
+	@touch $@ $(SERVE)
