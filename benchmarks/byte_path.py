@@ -99,19 +99,21 @@ def run(rounds: int, seconds: float, delay_ms: float, with_litellm: bool) -> Rep
             for arm in arms.values():
                 arm.round(seconds)
             print(f"round {number + 1} of {rounds} done", flush=True)
-        return report(arms)
+        return report(arms, with_goals=delay_ms == 0)
 
 
-def report(arms: Mapping[str, Arm]) -> Report:
+def report(arms: Mapping[str, Arm], *, with_goals: bool) -> Report:
+    """The goals are for a gateway at its limit, not for one that waits for tokens."""
     direct, ours = arms["direct"], arms["pilotlight"]
     figures = [
         Figure(
             "added p50 of a stream, concurrency 1", "ms",
-            difference(ours.p50_ms, direct.p50_ms), Goal(0.5),
+            difference(ours.p50_ms, direct.p50_ms), Goal(0.5) if with_goals else None,
         ),
         Figure(
             f"streams/s of direct, concurrency {CONCURRENCY}", "×",
-            ratio(ours.streams_per_s, direct.streams_per_s), Goal(0.65, at_least=True),
+            ratio(ours.streams_per_s, direct.streams_per_s),
+            Goal(0.65, at_least=True) if with_goals else None,
         ),
         Figure(
             "added p50 to the first byte, concurrency 1", "ms",
@@ -125,7 +127,8 @@ def report(arms: Mapping[str, Arm]) -> Report:
         figures += [
             Figure(
                 f"streams/s of LiteLLM, concurrency {CONCURRENCY}", "×",
-                ratio(ours.streams_per_s, theirs.streams_per_s), Goal(20, at_least=True),
+                ratio(ours.streams_per_s, theirs.streams_per_s),
+                Goal(20, at_least=True) if with_goals else None,
             ),
             Figure(
                 "LiteLLM's added p50 of a stream, concurrency 1", "ms",

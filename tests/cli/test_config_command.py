@@ -54,7 +54,7 @@ def test_secrets_are_never_printed(call: Call, home: Path, monkeypatch: pytest.M
 
 
 def test_a_secret_has_no_flag(call: Call) -> None:
-    assert call("serve", "--store-hf-token", "x").exit_code == 2
+    assert call("config", "check", "--store-hf-token", "x").exit_code == 2
 
 
 @pytest.mark.parametrize(

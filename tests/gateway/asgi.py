@@ -1,4 +1,4 @@
-"""A client that speaks ASGI to the gateway in the same event loop: chunks as they come, and leaving."""
+"""A client that speaks ASGI to the gateway in the same event loop; it can leave half-way."""
 
 from __future__ import annotations
 

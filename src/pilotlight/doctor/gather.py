@@ -70,8 +70,6 @@ def _port_state(host: str, port: int, running_url: str | None) -> PortState:
         with socket.socket(family, kind) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
-            # Binding beside a listener can work; listening beside one can't.
-            trial.listen()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return PortState.UNUSABLE

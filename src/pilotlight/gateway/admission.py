@@ -8,14 +8,19 @@ from typing import Any
 
 import msgspec
 
-from pilotlight.config import parse_seconds
 from pilotlight.core import Operation, Surface
-from pilotlight.errors import FieldError, RequestError, UnsupportedOperationError
+from pilotlight.errors import (
+    FieldError,
+    RequestError,
+    UnsupportedOperationError,
+    UnsupportedParameterError,
+)
 from pilotlight.gateway.http import Request, parse_object
 from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.translate.base import Context, Translation
 from pilotlight.gateway.translate.registry import OLLAMA, TRANSLATIONS, is_load_request
 from pilotlight.gateway.wire.fields import OllamaRequest, engine_body, validate, validate_ollama
+from pilotlight.gateway.wire.tables.handled import read_keep_alive
 from pilotlight.router.catalogue import Catalogue, Served
 
 
@@ -41,8 +46,7 @@ class Draft:
     body: dict[str, Any]
     raw: bytes
     stream: bool
-    request_id: str
-    started_s: float
+    request: Request
     plan: Plan | None = None
 
     @property
@@ -71,8 +75,7 @@ class Admission:
             body=body,
             raw=raw,
             stream=stream is True or (stream is None and asked.streams_unless_refused),
-            request_id=request.id,
-            started_s=request.arrived_s,
+            request=request,
         )
         if self._catalogue.served(name) is None:
             return draft
@@ -87,18 +90,31 @@ class Admission:
         return self._native(draft, served)
 
     def _native(self, draft: Draft, served: Served) -> Plan:
+        """In the engine's own words where it has them all, else carried by its chat."""
         body, keep_alive_s = _without_keep_alive(draft.body)
         operation, can = draft.asked.operation, served.capabilities
-        translated = operation not in can.operations
-        if translated:
-            _require(TRANSLATIONS.get(operation) and Operation.CHAT, draft, served)
-        validate(operation, body, can)
         plan = _plan(draft, keep_alive_s)
-        if translated:
-            return _carried(plan, TRANSLATIONS[operation](body, can, _context(draft)))
+        if operation not in can.operations:
+            return self._carry(plan, draft, body, served)
+        try:
+            validate(operation, body, can)
+        except UnsupportedParameterError:
+            if operation not in TRANSLATIONS:
+                raise
+            return self._carry(plan, draft, body, served)
         passed = engine_body(operation, body, can)
         untouched = passed is draft.body
         return replace(plan, payload=draft.raw if untouched else msgspec.json.encode(passed))
+
+    def _carry(self, plan: Plan, draft: Draft, body: dict[str, Any], served: Served) -> Plan:
+        operation, can = draft.asked.operation, served.capabilities
+        translate = TRANSLATIONS.get(operation)
+        if translate is None or Operation.CHAT not in can.operations:
+            raise _lacks(draft, served)
+        # What translation honours is not what the engine's own surface honours.
+        over_chat = replace(can, operations=can.operations - {operation})
+        validate(operation, body, over_chat)
+        return _carried(plan, translate(body, over_chat, _context(draft)))
 
     def _ollama(self, draft: Draft, request: OllamaRequest, served: Served) -> Plan:
         can = served.capabilities
@@ -106,7 +122,8 @@ class Admission:
         _, keep_alive_s = _without_keep_alive(draft.body)
         plan = _plan(draft, keep_alive_s)
         translation = OLLAMA[request](draft.body, can, _context(draft))
-        _require(translation.operation, draft, served)
+        if translation.operation not in can.operations:
+            raise _lacks(draft, served)
         load_only = is_load_request(request, draft.body)
         return replace(_carried(plan, translation), load_only=load_only)
 
@@ -134,14 +151,10 @@ def _carried(plan: Plan, translation: Translation) -> Plan:
 
 
 def _context(draft: Draft) -> Context:
-    return Context(str(draft.body["model"]), draft.request_id, draft.started_s)
-
-
-def _require(operation: Operation | None, draft: Draft, served: Served) -> None:
-    """Raises UnsupportedOperationError, by name, for what the model's engine can't do."""
-    if operation in served.capabilities.operations:
-        return
-    raise _lacks(draft, served)
+    request = draft.request
+    return Context(
+        str(draft.body["model"]), request.id, request.arrived_s, load_s=lambda: request.load_s
+    )
 
 
 def _lacks(draft: Draft, served: Served) -> RequestError:
@@ -161,10 +174,7 @@ def _without_keep_alive(body: dict[str, Any]) -> tuple[dict[str, Any], float | N
     value = body["keep_alive"]
     if value is None:
         return rest, None
-    try:
-        return rest, float(parse_seconds(value))
-    except ValueError:
-        raise FieldError("keep_alive", value, "a duration such as 30s, 5m or -1") from None
+    return rest, float(read_keep_alive(value))
 
 
 def _end_user(body: Mapping[str, Any]) -> str | None:

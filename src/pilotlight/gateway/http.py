@@ -42,6 +42,9 @@ class Request:
         self.path: str = scope["path"]
         self.status: int | None = None
         self.key_id: str | None = None
+        self.load_s: float | None = None
+        """How long it waited for its model to load; None for one that found it ready."""
+
         self.error: PilotlightError | None = None
         self.notes: dict[str, Any] = {}
         """What the access log says of this request beyond method, path and status."""

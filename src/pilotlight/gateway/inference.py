@@ -101,6 +101,8 @@ class Inference:
                 waiting.begin()
             replica = await place.granted
             account.granted(replica.id, request.arrived_s)
+            if replica.trace is not None:
+                request.load_s = account.queue_s
             plan = draft.plan or self._admission.plan(draft)
             completed = await self._serve(request, plan, replica, account, waiting)
         except PilotlightError as error:

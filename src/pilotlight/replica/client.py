@@ -185,15 +185,16 @@ class SocketClient:
     def __init__(self, socket: Path, secret: str) -> None:
         self._socket = str(socket)
         self._idle: deque[_Connection] = deque()
-        self._heads: dict[str, bytes] = {}
+        self._heads: dict[tuple[str, bool], bytes] = {}
         self._common = f"Host: engine\r\nAuthorization: Bearer {secret}\r\n".encode()
 
     def _head(self, path: str, body: bytes | None) -> bytes:
-        head = self._heads.get(path)
+        kind = (path, body is None)
+        head = self._heads.get(kind)
         if head is None:
             method = "GET" if body is None else "POST"
             head = f"{method} {path} HTTP/1.1\r\n".encode() + self._common
-            self._heads[path] = head
+            self._heads[kind] = head
         if body is None:
             return head + b"\r\n"
         return b"%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (head, len(body))

@@ -196,9 +196,6 @@ class Performer:
         except Exception as error:  # a task's edge: whoever waits must hear of it
             self._failed(replica, _expected(error, f"replica {replica.id}"))
             return
-        finally:
-            if pool is not None:
-                pool.fill()
         self._loaded(replica, claimed_s)
         await self._guard(replica)
 
@@ -352,6 +349,11 @@ class Performer:
         self._end(replica, None)
 
     def note_cold_start(self, start: ColdStart) -> None:
+        """A start is over, well or badly. Only now is the standby it took replaced: another
+        process starting up beside the first request would take its cores."""
+        pool = self._pools.get(self.catalogue.settings[start.model].engine)
+        if pool is not None:
+            pool.fill()
         self.cold_starts.append(start)
         self._watchers.cold_start(start)
 
