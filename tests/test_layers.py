@@ -15,7 +15,7 @@ ROOT = "pilotlight"
 
 # From the top down; a part imports its own layer's parts only if it is the same part.
 # `fleet.base` is the seam that replicas are launched through; `fleet.local` launches
-# them as `replica.process`, so the two files of one package lie on two layers.
+# them as `fleet.process`, so the two files of one package lie on two layers.
 LAYERS = (
     ("testing",),
     ("cli",),

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import psutil
 
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -80,27 +83,51 @@ def _cores() -> int:
     return max(1, min(cores, int(quota))) if quota else cores
 
 
-def _read(path: str) -> str | None:
+def _read(path: Path) -> str | None:
     try:
-        return Path(path).read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return None
 
 
+def _cgroup_directories(controller: str) -> list[Path]:
+    """This process's cgroup and all above it: any of them may set a limit.
+
+    Version 2 has one tree; version 1 has one for each controller. Inside a
+    container the tree is mounted at our own group, and the path from
+    /proc/self/cgroup doesn't exist below it: then the mount itself is ours.
+    """
+    directories = []
+    for line in (_read(OWN_GROUPS) or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CGROUPS / controllers if controllers else CGROUPS
+        group = root / path.lstrip("/")
+        directories += [group, *(up for up in group.parents if up.is_relative_to(root))]
+    return directories
+
+
 def _cgroup_cpu_quota() -> float | None:
-    if both := _read("/sys/fs/cgroup/cpu.max"):  # v2: "max 100000" or "50000 100000"
+    """Cores' worth of time allowed, by the tightest limit; None without one."""
+    quotas = [_quota(directory) for directory in _cgroup_directories("cpu")]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(directory: Path) -> float | None:
+    if both := _read(directory / "cpu.max"):  # v2: "max 100000" or "50000 100000"
         quota, _, period = both.partition(" ")
         return None if quota == "max" else int(quota) / int(period)
-    quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or "-1"
-    period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or "100000"
+    quota = _read(directory / "cpu.cfs_quota_us") or "-1"
+    period = _read(directory / "cpu.cfs_period_us") or "100000"
     return int(quota) / int(period) if int(quota) > 0 else None
 
 
 def _cgroup_memory_bytes() -> int | None:
-    limits = (
-        _read("/sys/fs/cgroup/memory.max"),
-        _read("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-    )
+    files = ("memory.max", "memory.limit_in_bytes")
+    limits = [
+        _read(directory / file) for directory in _cgroup_directories("memory") for file in files
+    ]
     return min((int(limit) for limit in limits if limit and limit != "max"), default=None)
 
 

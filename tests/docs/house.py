@@ -25,9 +25,7 @@ async def served(data_dir: Path) -> AsyncIterator[tuple[House, httpx.AsyncClient
     tree = {"data_dir": str(data_dir), "memory": 2**30, "models": models}
     file.write_text(yaml.safe_dump(tree))
     settings = config.load(file, environ={})
-    house = build(
-        settings, MACHINE, FakeFleet(), factories={"fake": FACTORY}, store=FakeStore()
-    )
+    house = build(settings, MACHINE, FakeFleet(), factories={"fake": FACTORY}, store=FakeStore())
     transport = httpx.ASGITransport(house.app)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

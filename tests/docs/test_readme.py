@@ -63,10 +63,10 @@ def test_links_lead_somewhere(page: str) -> None:
             assert ((REPOSITORY / page).parent / target).exists(), f"{page} links to {target}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_make_targets_are_there(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z][a-z-]*)\b(?=[^`\n]*`|[^`]*$)", _commands(page)))
+    named = set(re.findall(r"^make ([a-z-]+)", _commands(page), re.MULTILINE))
     assert named
     assert named <= targets
 

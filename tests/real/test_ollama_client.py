@@ -47,7 +47,7 @@ def test_generate(client: ollama.Client) -> None:
 def test_a_schema_is_kept(client: ollama.Client) -> None:
     schema = {
         "type": "object",
-        "properties": {"age": {"type": "integer"}},
+        "properties": {"age": {"type": "integer", "minimum": 1, "maximum": 99}},
         "required": ["age"],
     }
     answer = client.chat("smol", HI, format=schema, options={"num_predict": 40})

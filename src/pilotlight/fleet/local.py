@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pilotlight.engines.base import EngineProcess, Launch, Seat
-from pilotlight.replica.process import LocalProcess
+from pilotlight.fleet.process import LocalProcess
 
 LOGS_KEPT = 20
 """Engine logs that stay in the log directory; the oldest go first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from pilotlight.errors import ConfigError, ForbiddenError, UnauthorizedError
@@ -13,6 +14,7 @@ from pilotlight.gateway.keys import Key, KeyStore
 LOCAL_NAMES = frozenset({"localhost", "ip6-localhost"})
 
 
+@lru_cache(maxsize=256)  # asked of every request's Host header
 def is_loopback(host: str) -> bool:
     if host in LOCAL_NAMES:
         return True

@@ -18,7 +18,7 @@ import psutil
 
 from pilotlight.engines.base import Launch
 from pilotlight.errors import EngineStartError
-from pilotlight.replica.client import SocketClient
+from pilotlight.fleet.client import SocketClient
 
 CHANNEL_FD = 3
 _PR_SET_PDEATHSIG = 1
