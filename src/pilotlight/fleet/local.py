@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ class LocalFleet:
         self._log_dir = log_dir
         self._run_dir = Path(tempfile.mkdtemp(prefix=f"pilotlight-{os.getpid()}-"))
         self._running: set[LocalProcess] = set()
+        self._numbers = itertools.count(1)
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
@@ -40,7 +42,9 @@ class LocalFleet:
     async def launch(self, launch: Launch) -> EngineProcess:
         self._log_dir.mkdir(parents=True, exist_ok=True)
         self._drop_old_logs()
-        log = self._log_dir / f"{launch.seat.directory.name}.log"
+        # A log of its own for each process: last words must be this one's.
+        number = next(self._numbers)
+        log = self._log_dir / f"{launch.seat.directory.name}-{os.getpid()}-{number}.log"
         process = LocalProcess.spawn(launch, log)
         self._running.add(process)
         process.on_exit(lambda: self._forget(process, launch.seat))

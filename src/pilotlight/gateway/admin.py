@@ -25,6 +25,10 @@ _LADDER = (
 BODY_BYTES = 65536
 
 
+def _rests(record: ReplicaRecord) -> bool:
+    return record.idle and record.state in (ReplicaState.READY, ReplicaState.ASLEEP)
+
+
 def _finite(seconds: float) -> float | None:
     """JSON has no infinity: a model that is kept forever has no keep-alive to show."""
     return seconds if math.isfinite(seconds) else None
@@ -99,7 +103,7 @@ class AdminEndpoints:
             "measured_bytes": served.measured.peak_bytes if served else None,
             "charged_bytes": record.charged_bytes,
             "since_s": round(now - record.since_s, 3),
-            "idle_s": round(now - record.idle_since_s, 3) if record.idle else None,
+            "idle_s": round(now - record.idle_since_s, 3) if _rests(record) else None,
             "keep_alive_s": _finite(model.keep_alive_s),
             "last_words": replica.last_words() if replica else "",
         }
