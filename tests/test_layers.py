@@ -14,8 +14,6 @@ SOURCE = Path(__file__).parents[1] / "src"
 ROOT = "pilotlight"
 
 # From the top down; a part imports its own layer's parts only if it is the same part.
-# `fleet.base` is the seam that replicas are launched through; `fleet.local` launches
-# them as `fleet.process`, so the two files of one package lie on two layers.
 LAYERS = (
     ("testing",),
     ("cli",),
@@ -24,7 +22,6 @@ LAYERS = (
     ("gateway.translate",),
     ("gateway.wire",),
     ("planner", "router"),
-    ("fleet.local",),
     ("replica",),
     ("fleet",),
     ("engines",),
@@ -52,6 +49,7 @@ NEVER = (
     ("cli", "router"),
     ("cli", "replica"),
     ("cli", "fleet"),
+    ("replica", "fleet.local"),
 )
 
 # Decisions are pure functions of a state and a time: nothing to wait for, nothing to ask.

@@ -98,8 +98,8 @@ async def test_the_admin_answers_have_the_fields_that_the_page_lists(tmp_path: P
         house.performer.downloads[MODEL] = progress  # as while another model is fetched
         for item in text.split("\n- ")[1:]:
             method, path = re.match(r"`(GET|POST) ([^`]+)`", item).groups()  # type: ignore[union-attr]
-            sent = {"json": {"model": MODEL}} if method == "POST" else {}
-            answer = await client.request(method, path, **sent)
+            body = {"model": MODEL} if method == "POST" else None
+            answer = await client.request(method, path, json=body)
             assert answer.status_code == 200
             documented = set(re.findall(r"`([a-z_]+)`", item))
             assert documented == _fields(answer.json()), path

@@ -58,9 +58,19 @@ def test_the_tree_names_every_package_and_nothing_else() -> None:
     + [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))],
 )
 def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(page)):
-        if not target.startswith("http"):
-            assert ((REPOSITORY / page).parent / target).exists(), f"{page} links to {target}"
+    for link in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+        target, _, anchor = link.partition("#")
+        if target.startswith("http"):
+            continue
+        there = (REPOSITORY / page).parent / target if target else REPOSITORY / page
+        assert there.exists(), f"{page} links to {target}"
+        assert not anchor or anchor in _anchors(there.read_text()), f"{page} links to {link}"
+
+
+def _anchors(text: str) -> set[str]:
+    """As the usual renderers make them from headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

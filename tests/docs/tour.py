@@ -34,7 +34,6 @@ class Tour:
         self._port = _free_port()
         self._data_dir = directory / "data"
         self._server: subprocess.Popen[str] | None = None
-        self._log = ""
         _lay_out(directory)
         self._data_dir.mkdir()
         (self._data_dir / "store").symlink_to(store, target_is_directory=True)
@@ -96,8 +95,9 @@ class Tour:
         if self._server is None:
             return
         server, self._server = self._server, None
-        pid = json.loads((self._data_dir / "server.json").read_text())["pid"]
-        os.kill(pid, signal.SIGINT)
+        if server.poll() is None:
+            pid = json.loads((self._data_dir / "server.json").read_text())["pid"]
+            os.kill(pid, signal.SIGINT)
         _, said = server.communicate(timeout=TIMEOUT_S)
         assert server.returncode == 0, said
 
