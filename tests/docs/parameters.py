@@ -12,7 +12,7 @@ from typing import Any
 from pilotlight.core import Capabilities, Operation
 from pilotlight.engines.llamacpp.engine import ENDPOINTS
 from pilotlight.engines.llamacpp.request_fields import PARAMETERS
-from pilotlight.gateway.wire.fields import TABLES, _honoured
+from pilotlight.gateway.wire.fields import TABLES, honoured
 from pilotlight.gateway.wire.table import NoOp, Table
 from pilotlight.gateway.wire.tables import ollama, ollama_options
 
@@ -44,9 +44,9 @@ def render() -> str:
 def _by_llamacpp(operation: Operation) -> frozenset[str]:
     """In its own words, and where it lacks them carried by its chat."""
     without = Capabilities(LLAMACPP.operations - {operation}, LLAMACPP.parameters)
-    own = _honoured(operation, LLAMACPP) if operation in LLAMACPP.operations else frozenset()
+    own = honoured(operation, LLAMACPP) if operation in LLAMACPP.operations else frozenset()
     carried = operation in (Operation.RESPONSES, Operation.MESSAGES)
-    return own | (_honoured(operation, without) if carried else frozenset())
+    return own | (honoured(operation, without) if carried else frozenset())
 
 
 def _section(path: str, table: Table, extras: frozenset[str]) -> str:

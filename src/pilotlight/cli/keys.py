@@ -53,7 +53,7 @@ def _read_lifetime(
     ),
 )
 @click.option("--name", metavar="NAME", default="", help="a note on who or what uses the key")
-@click.option("--admin", is_flag=True, help="may also load and stop models and see what runs")
+@click.option("--admin", is_flag=True, help="may also load and stop models")
 @click.option(
     "--expires",
     "expires_s",

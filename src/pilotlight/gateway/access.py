@@ -73,13 +73,13 @@ class Access:
             )
 
     def allows_origin(self, origin: str) -> bool:
-        return origin in self._origins or "*" in self._origins
+        """A configured one; on loopback also pages that this machine serves to itself."""
+        if origin in self._origins or "*" in self._origins:
+            return True
+        return self._open and is_loopback(urlsplit(origin).hostname or "")
 
     def _check_origin(self, origin: str) -> None:
         if self.allows_origin(origin):
-            return
-        name = urlsplit(origin).hostname or ""
-        if self._open and is_loopback(name):
             return
         raise ForbiddenError(
             f"web pages of origin {origin!r} may not call this server",

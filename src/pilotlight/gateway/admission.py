@@ -64,6 +64,8 @@ class Admission:
     def draft(self, request: Request, asked: Asked, raw: bytes) -> Draft:
         """Raises UnknownModelError, FieldError, UnsupportedParameterError and their kin."""
         body = parse_object(raw)
+        if asked.ollama and "model" not in body and "name" in body:
+            body = {**body, "model": body["name"]}  # Ollama's older name for it
         if "model" not in body:
             hint = f"served here: {', '.join(self._catalogue)}"
             raise FieldError("model", None, "the name of a model", hint=hint)

@@ -57,8 +57,9 @@ class WheelEngine(LlamacppEngine):
         )
 
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
+        order = {"op": "load", "params": self.params(job)}
         try:
-            await process.send({"op": "load", "params": self.params(job)})
+            await process.send(order)
             answer = await _outcome(process)
         except EngineStartError:
             how = f"the engine ended: {await process.wait()}"

@@ -32,7 +32,15 @@ from pilotlight.gateway.wire.tables.messages import COUNT_TOKENS, MESSAGES
 from pilotlight.gateway.wire.tables.ollama import OllamaRequest, check_ollama
 from pilotlight.gateway.wire.tables.responses import RESPONSES
 
-__all__ = ["OllamaRequest", "engine_body", "handled", "validate", "validate_ollama"]
+__all__ = [
+    "TABLES",
+    "OllamaRequest",
+    "engine_body",
+    "handled",
+    "honoured",
+    "validate",
+    "validate_ollama",
+]
 
 TABLES: Mapping[Operation, Table] = {
     Operation.CHAT: CHAT,
@@ -77,7 +85,7 @@ def validate(operation: Operation, body: Mapping[str, Any], capabilities: Capabi
     """
     if type(body) is not dict:
         raise FieldError("body", body, "a JSON object")
-    TABLES[operation].check(Request(body, capabilities, _honoured(operation, capabilities)))
+    TABLES[operation].check(Request(body, capabilities, honoured(operation, capabilities)))
 
 
 def validate_ollama(
@@ -100,7 +108,7 @@ def engine_body(
     The very same object where nothing has to go, so that the caller can forward
     the bytes it received (`engine_body(...) is body`).
     """
-    request = Request(body, capabilities, _honoured(operation, capabilities))
+    request = Request(body, capabilities, honoured(operation, capabilities))
     return TABLES[operation].engine_body(request)
 
 
@@ -109,7 +117,8 @@ def handled(operation: Operation) -> frozenset[str]:
     return frozenset(TABLES[operation].handled)
 
 
-def _honoured(operation: Operation, capabilities: Capabilities) -> frozenset[str]:
+def honoured(operation: Operation, capabilities: Capabilities) -> frozenset[str]:
+    """The fields beyond the core set that reach the engine, natively or by translation."""
     parameters = capabilities.parameters
     carried = _TRANSLATED.get(operation)
     if carried is None or operation in capabilities.operations:
