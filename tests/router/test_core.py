@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -158,7 +159,7 @@ def test_the_least_likely_to_be_used_again_leaves() -> None:
 
 
 def test_no_more_leave_than_must() -> None:
-    models = {name: MODEL for name in ("small", "large", "new")}
+    models = dict.fromkeys(("small", "large", "new"), MODEL)
     sim = simulate(models, {"small": Behaviour(10), "large": Behaviour(70), "new": Behaviour(80)})
     sim.submit(0.0, "small")
     sim.submit(0.0, "large")
@@ -200,7 +201,7 @@ def test_two_busy_models_take_turns_within_the_bound() -> None:
     swap_s = service_s + behaviour.stop_s + load_s
     assert max(w for w in waits if w is not None) <= 2 * (patience_s + swap_s)
     starts = [when for when in decisions(sim, Start) if when < 40.0]  # while requests arrive
-    gaps = [later - earlier for earlier, later in zip(starts[1:-1], starts[2:], strict=True)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts[1:])]
     assert min(gaps) >= patience_s, "swapped before a turn was over"
 
 
