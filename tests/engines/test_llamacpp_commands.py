@@ -119,6 +119,17 @@ def test_a_gpu_the_program_cannot_use_changes_nothing(
     assert engine.predict(files, options).gpu_bytes == {}
 
 
+def test_layers_for_a_gpu_the_program_cannot_use_are_refused(
+    machine: Machine, gpu_machine: Machine
+) -> None:
+    with pytest.raises(EngineOptionError, match="gpu_layers"):
+        wheel(gpu_machine, offloads=False).options({"gpu_layers": "all"})
+    for allowed in ("auto", 0):
+        assert wheel(gpu_machine).options({"gpu_layers": allowed}).gpu_layers == allowed
+    # Where NVML sees no GPU there may still be another kind: llama.cpp decides.
+    assert wheel(machine).options({"gpu_layers": "all"}).gpu_layers == "all"
+
+
 def test_the_host_is_the_same_for_a_job_and_a_standby(
     machine: Machine, seat: Seat, files: ModelFiles
 ) -> None:

@@ -180,14 +180,16 @@ class LocalProcess:
 
 
 _SECRET_ENDINGS = ("_TOKEN", "_KEY", "_SECRET", "_PASSWORD")
+_SETTINGS = ("PILOTLIGHT_", "LLAMA_ARG_")
+"""Ours, and llama.cpp's own way around the options it was given."""
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Ours without our settings and without anybody's secrets: an engine needs neither."""
+    """Ours without settings and without anybody's secrets: an engine needs neither."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("PILOTLIGHT_") and not name.upper().endswith(_SECRET_ENDINGS)
+        if not name.startswith(_SETTINGS) and not name.upper().endswith(_SECRET_ENDINGS)
     }
     return {**kept, **extra}
 

@@ -133,15 +133,16 @@ class Router:
         self._turning = True
         try:
             while self._inbox:
-                self._turn(self._inbox.popleft())
+                now = self._clock.now()
+                self._turn(self._inbox.popleft(), now)
         finally:
             self._turning = False
-        self._set_timer()
+        self._set_timer(now)
         if not self.state.replicas:
             self._quiet.set()
 
-    def _turn(self, event: Event) -> None:
-        for decision in self.core.handle(event, self._clock.now()):
+    def _turn(self, event: Event, now: float) -> None:
+        for decision in self.core.handle(event, now):
             if isinstance(decision, Grant):
                 self._grant(decision)
             elif isinstance(decision, Refuse):
@@ -158,9 +159,12 @@ class Router:
         place = self._waiting[decision.ticket.id]
         place.granted.set_exception(decision.error)
 
-    def _set_timer(self) -> None:
-        """Set it only if sooner: an early timer is harmless, it looks and sets itself anew."""
-        now = self._clock.now()
+    def _set_timer(self, now: float) -> None:
+        """Set it only if sooner: an early timer is harmless, it looks and sets itself anew.
+
+        `now` is what the last turn decided by. A later reading would take a deadline
+        that passed since then for one that was decided, and it would never come.
+        """
         deadline_s = self.core.deadline_s(now)
         if self._timer is not None and now < self._timer_s <= deadline_s:
             return

@@ -16,6 +16,7 @@ from pilotlight.engines.llamacpp.sizing import Sizing, header_of, size
 from pilotlight.errors import (
     EngineCrashedError,
     EngineMissingError,
+    EngineOptionError,
     EngineStartError,
     PilotlightError,
     StoreError,
@@ -59,7 +60,17 @@ class LlamacppEngine(ABC):
     def options(self, given: Mapping[str, Any]) -> Options:
         options = complete(given, self._machine)
         self.refuse(options)
+        self._refuse_idle_gpus(options)
         return options
+
+    def _refuse_idle_gpus(self, options: Options) -> None:
+        """llama.cpp would only warn, and run on the CPU."""
+        if options.gpu_layers in (None, "auto", 0) or not self._machine.gpus or self.offloads:
+            return
+        raise EngineOptionError(
+            f"the option 'gpu_layers' is {options.gpu_layers!r}, but {self.build} can't use a GPU",
+            hint="install a llama.cpp or an xllamacpp wheel that is built for it",
+        )
 
     @abstractmethod
     def refuse(self, options: Options) -> None:

@@ -23,6 +23,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -52,9 +53,9 @@ def die_with_parent() -> None:
 class Host:
     """At most one model at a time, in `self.server` while it is loaded."""
 
-    def __init__(self, wheel: Any, socket: str, secret: str) -> None:
+    def __init__(self, wheel: Any, listen_at: str, secret: str) -> None:
         self.wheel = wheel
-        self.socket = socket
+        self.listen_at = listen_at
         self.secret = secret
         self.server: Any = None
 
@@ -69,11 +70,24 @@ class Host:
         started = time.monotonic()
         try:
             self.server = self.wheel.Server(self.common_params(params))
+            self.await_loop()
         except Exception as error:
             return {"event": "failed", "error": f"{type(error).__name__}: {error}"}
         finally:
             watch_stdin(False)
         return {"event": "ready", "load_ms": (time.monotonic() - started) * 1000}
+
+    def await_loop(self) -> None:
+        """Until the server's own loop runs, for only that answers this question.
+
+        The constructor returns before it does, and a destructor that comes first hangs:
+        it ends the loop once, and the loop then starts.
+        """
+        question = f"GET /slots HTTP/1.0\r\nAuthorization: Bearer {self.secret}\r\n\r\n"
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.listen_at)
+            connection.sendall(question.encode())
+            connection.recv(1)
 
     def unload(self) -> dict[str, Any]:
         self.server = None
@@ -83,10 +97,10 @@ class Host:
         params = self.wheel.CommonParams()
         for path, value in given.items():
             self.assign(params, path.split("."), value)
-        params.hostnames = [self.socket]
+        params.hostnames = [self.listen_at]
         params.api_keys = [self.secret]
-        if os.path.lexists(self.socket):
-            os.unlink(self.socket)  # binding to one that is there fails
+        if os.path.lexists(self.listen_at):
+            os.unlink(self.listen_at)  # binding to one that is there fails
         watch_stdin(True)
         return params
 

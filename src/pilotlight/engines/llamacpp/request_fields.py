@@ -37,8 +37,6 @@ _GENERATE = _SAMPLING | _CONSTRAINTS | _ANSWER | _CACHE
 PARAMETERS: Mapping[Operation, frozenset[str]] = {
     Operation.CHAT: _GENERATE | _TEMPLATE,
     Operation.COMPLETIONS: _GENERATE,
-    # llama.cpp drops Responses' own `text.format` but reads chat's field for it.
-    Operation.RESPONSES: _GENERATE | _TEMPLATE | {"response_format"},
     # Anthropic's shape is rebuilt field by field; these pass and nothing else.
     Operation.MESSAGES: frozenset({"top_k", "chat_template_kwargs"}),
     Operation.COUNT_TOKENS: frozenset({"chat_template_kwargs"}),
