@@ -140,9 +140,11 @@ class Catalogue:
     def resolved(self, name: str, capacity_bytes: int) -> Resolved:
         """The router's view of a served model."""
         served = self._served[name]
-        too_big = served.ram_bytes > capacity_bytes
+        too_big = served.predicted.ram_bytes > capacity_bytes
+        # What ran here once does fit, even when its measured peak was all there is.
+        ram_bytes = served.ram_bytes if too_big else min(served.ram_bytes, capacity_bytes)
         return Resolved(
-            ram_bytes=served.ram_bytes,
+            ram_bytes=ram_bytes,
             asleep_bytes=served.measured.asleep_bytes or ASLEEP_BYTES,
             slots=served.slots,
             can_sleep=served.capabilities.sleep,

@@ -191,8 +191,9 @@ class RouterCore:
             model.service_s = _smooth(model.service_s, now - granted_s)
             model.crashes = 0
             model.failure = None
-        if event.keep_alive_s is not None:
-            model.keep_alive_s = event.keep_alive_s
+        # As Ollama has it: a request without a wish of its own means the model's default.
+        wish_s = event.keep_alive_s
+        model.keep_alive_s = float(model.settings.keep_alive) if wish_s is None else wish_s
         replica = self.state.replicas.get(event.replica)
         if replica is not None:
             replica.in_flight.discard(ticket.id)
@@ -221,14 +222,15 @@ class RouterCore:
     def _resolved(self, event: ModelResolved, now: float) -> Iterable[Decision]:
         model = self.state.models[event.model]
         model.resolving, model.resolved, model.failure = False, event.resolved, None
+        model.failed_fetches = 0
         return ()
 
     def _resolve_failed(self, event: ResolveFailed, now: float) -> Iterable[Decision]:
         """Whoever waits hears why; the next request tries again, `min` tries with back-off."""
         model = self.state.models[event.model]
         model.resolving, model.failure = False, event.error
-        model.crashes += 1
-        model.retry_at_s = now + max(1.0, backoff_s(model.crashes))
+        model.failed_fetches += 1
+        model.retry_at_s = now + max(1.0, backoff_s(model.failed_fetches))
         return [Refuse(ticket, event.error) for ticket in model.queue]
 
     def _started(self, event: ReplicaStarted, now: float) -> Iterable[Decision]:
@@ -245,7 +247,8 @@ class RouterCore:
         replica.idle_since_s = now
         resolved = self.state.models[replica.model].resolved
         if event.ram_bytes is not None:
-            replica.ram_bytes = event.ram_bytes
+            # It runs, so it fits: a peak above the capacity is charged as all of it.
+            replica.ram_bytes = min(event.ram_bytes, self.state.capacity_bytes)
         if resolved is not None:
             self._remember(self.state.models[replica.model], replica, event.load_s)
         return ()
@@ -320,6 +323,8 @@ class RouterCore:
             claimed_s=now,
         )
         replica.move(ReplicaState.STARTING, now)
+        stem, _, number = decision.replica.rpartition("-")
+        self.state.issued[stem] = int(number)
         self.state.replicas[decision.replica] = replica
 
     def _do_wake(self, decision: Wake, now: float) -> None:
@@ -353,6 +358,7 @@ class RouterCore:
         self.state.models[ticket.model].queue.remove(ticket)
         self.state.replicas[decision.replica].in_flight.add(ticket.id)
         self._grant_times[ticket.id] = now
+        self.state.models[ticket.model].last_grant_s = now
 
     def _do_refuse(self, decision: Refuse, now: float) -> None:
         model = self.state.models.get(decision.ticket.model)

@@ -53,27 +53,17 @@ def active_until_s(state: State, replica: ReplicaRecord) -> float:
     return model.last_arrival_s + 2 * gap_s
 
 
-def spare(state: State, model: ModelRecord, candidates: list[ReplicaRecord]) -> int:
-    """How many of these candidates may go: `min` replicas stay, whatever happens."""
-    staying = [r for r in state.of(model.name) if r.state is not ReplicaState.DRAINING]
-    return min(len(candidates), len(staying) - model.settings.min)
-
-
-def _spare_replicas(
-    state: State, for_model: str, now: float, states: frozenset[ReplicaState]
-) -> list[ReplicaRecord]:
-    """Other models' replicas above their `min`, cheapest loss per byte first."""
+def _spare_replicas(state: State, for_model: str, now: float) -> list[ReplicaRecord]:
+    """Other models' replicas, cheapest loss per byte first; `min` awake ones of each stay."""
     found: list[ReplicaRecord] = []
     for model in state.models.values():
         if model.name == for_model:
             continue
-        candidates = [r for r in state.of(model.name) if r.state in states and not r.settling]
-        candidates.sort(key=lambda r: (not r.idle, loss_per_byte(state, r, now), r.id))
-        found += candidates[: max(0, spare(state, model, candidates))]
+        found += [r for r in state.of(model.name) if r.state is ReplicaState.ASLEEP and r.resting]
+        awake = [r for r in state.of(model.name) if r.state is ReplicaState.READY]
+        awake.sort(key=lambda r: (not r.idle, loss_per_byte(state, r, now), r.id))
+        found += awake[: max(0, state.awake(model.name) - model.settings.min)]
     return sorted(found, key=lambda r: (not r.idle, loss_per_byte(state, r, now), r.id))
-
-
-EVICTABLE = frozenset({ReplicaState.READY, ReplicaState.ASLEEP})
 
 
 def choose_victims(
@@ -86,7 +76,7 @@ def choose_victims(
     """
     candidates = [
         replica
-        for replica in _spare_replicas(state, for_model, now, EVICTABLE)
+        for replica in _spare_replicas(state, for_model, now)
         if replica.idle and now >= active_until_s(state, replica)
     ]
     return fewest(candidates, need_bytes)
@@ -96,7 +86,7 @@ def choose_yielders(
     state: State, need_bytes: int, for_model: str, now: float
 ) -> tuple[ReplicaRecord, ...]:
     """The same with busy and active ones too, idle ones first; empty when nothing would do."""
-    return fewest(_spare_replicas(state, for_model, now, EVICTABLE), need_bytes)
+    return fewest(_spare_replicas(state, for_model, now), need_bytes)
 
 
 def fewest(candidates: list[ReplicaRecord], need_bytes: int) -> tuple[ReplicaRecord, ...]:

@@ -153,11 +153,13 @@ class Router:
     def _grant(self, decision: Grant) -> None:
         place = self._waiting[decision.ticket.id]
         place.replica = decision.replica
-        place.granted.set_result(self._effects.replicas[decision.replica])
+        if not place.granted.done():  # a client that left cancelled it; its release comes next
+            place.granted.set_result(self._effects.replicas[decision.replica])
 
     def _refuse(self, decision: Refuse) -> None:
         place = self._waiting[decision.ticket.id]
-        place.granted.set_exception(decision.error)
+        if not place.granted.done():
+            place.granted.set_exception(decision.error)
 
     def _set_timer(self, now: float) -> None:
         """Set it only if sooner: an early timer is harmless, it looks and sets itself anew.

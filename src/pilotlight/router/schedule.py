@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from pilotlight.core import ReplicaState
 from pilotlight.errors import (
@@ -113,60 +114,77 @@ def needs_replica(state: State, model: ModelRecord) -> bool:
     awake = [r for r in living if r.state is READY]
     if model.queue and not any(r.yielding for r in awake):
         return not awake or len(awake) < model.settings.max
-    return len(living) < model.settings.min and not model.held_down
+    return len(awake) < model.settings.min and not model.held_down
 
 
 def start(state: State, now: float) -> list[Decision]:
-    """Bring up what is asked for, longest wait first, making room where that is allowed."""
+    """Bring up what is asked for, longest wait first, making room where that is allowed.
+
+    Whoever waits for room has a claim on what is free and on what is being freed:
+    a younger model takes only what is left beside that, and makes no room of its
+    own, or a large model would wait for ever while small ones slip past it.
+    """
     wanting = [m for m in state.models.values() if needs_replica(state, m)]
-    wanting.sort(key=lambda model: model.oldest_s)
+    wanting.sort(key=lambda model: model.waiting_since_s)
     decisions: list[Decision] = []
+    claimed = 0
     for model in wanting:
         if now < model.retry_at_s or model.resolving:
             continue
         if model.resolved is None:
             decisions.append(Resolve(model.name))
             continue
-        made = _bring_up(state, model, now)
-        decisions += made
-        if made:
-            break  # room is counted anew once this is applied
+        free = state.capacity_bytes - state.charged_bytes - claimed
+        sleeper = next((r for r in state.of(model.name) if r.state is ASLEEP), None)
+        need = model.resolved.ram_bytes - (sleeper.charged_bytes if sleeper else 0)
+        if need <= free:
+            # One at a time: room is counted anew once this is applied.
+            decisions.append(
+                Wake(sleeper.id) if sleeper else Start(model.name, _new_id(state, model))
+            )
+            break
+        if is_served(state, model):
+            continue  # one more replica is a luxury: it takes free memory, nobody else's
+        if not claimed:
+            room = _make_room(state, model, need - free, now)
+            decisions += room.decisions
+            claimed = max(0, need - room.freed_bytes) or 1
     return decisions
 
 
-def _bring_up(state: State, model: ModelRecord, now: float) -> list[Decision]:
-    assert model.resolved is not None
-    sleeper = next((r for r in state.of(model.name) if r.state is ASLEEP), None)
-    already = sleeper.charged_bytes if sleeper else 0
-    need = model.resolved.ram_bytes - already - (state.capacity_bytes - state.charged_bytes)
-    if need <= 0:
-        return [Wake(sleeper.id) if sleeper else Start(model.name, _new_id(state, model))]
-    if is_served(state, model):
-        return []  # one more replica is a luxury: it takes free memory, nobody else's
-    return _make_room(state, model, need, now)
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How room is made for one model, and how much that frees in the end."""
+
+    decisions: list[Decision]
+    freed_bytes: int
 
 
-def _make_room(state: State, model: ModelRecord, need: int, now: float) -> list[Decision]:
+def _make_room(state: State, model: ModelRecord, need: int, now: float) -> _Room:
     coming = sum(r.charged_bytes for r in state.replicas.values() if r.state is DRAINING)
-    need -= coming
-    if need <= 0:
-        return []  # enough is on its way out
-    if victims := choose_victims(state, need, model.name, now):
-        return [Drain(r.id, f"evicted for {model.name}") for r in victims]
-    yielders = choose_yielders(state, need, model.name, now)
+    if need <= coming:
+        return _Room([], coming)  # enough is on its way out
+    if victims := choose_victims(state, need - coming, model.name, now):
+        leave: list[Decision] = [Drain(r.id, f"evicted for {model.name}") for r in victims]
+        return _Room(leave, coming + _bytes(victims))
+    yielders = choose_yielders(state, need - coming, model.name, now)
     if not yielders:
         # What is loading now may leave later; only what never can leave makes it hopeless.
         hopeless = not any(r.state in ARRIVING or r.settling for r in state.replicas.values())
-        return _refuse_all(state, model) if hopeless else []
+        return _Room(_refuse_all(state, model) if hopeless else [], coming)
     patient = [r for r in yielders if now >= _patience_ends(state, model, r)]
     idle = [Drain(r.id, f"evicted for {model.name}") for r in patient if r.idle]
     busy = [Yield(r.id, on=True) for r in patient if not r.idle and not r.yielding]
-    return [*idle, *busy]
+    return _Room([*idle, *busy], coming + _bytes(yielders))
+
+
+def _bytes(replicas: Iterable[ReplicaRecord]) -> int:
+    return sum(replica.charged_bytes for replica in replicas)
 
 
 def _patience_ends(state: State, model: ModelRecord, replica: ReplicaRecord) -> float:
     """A queue waits `swap_patience` for a busy model, and every load serves at least that long."""
-    return max(model.oldest_s, replica.since_s) + state.swap_patience_s
+    return max(model.waiting_since_s, replica.since_s) + state.swap_patience_s
 
 
 def _refuse_all(state: State, model: ModelRecord) -> list[Decision]:
@@ -184,11 +202,14 @@ def _gib(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
+def stem_of(model: str) -> str:
+    """What a replica's id begins with: readable in `ps` and fit for a path."""
+    return "".join(c if c.isalnum() else "-" for c in model)[:24].strip("-") or "model"
+
+
 def _new_id(state: State, model: ModelRecord) -> str:
-    """Short, unique among the living, readable in `ps` and in a path."""
-    stem = "".join(c if c.isalnum() else "-" for c in model.name)[:24].strip("-")
-    number = next(n for n in itertools.count(1) if f"{stem}-{n}" not in state.replicas)
-    return f"{stem}-{number}"
+    stem = stem_of(model.name)
+    return f"{stem}-{state.issued.get(stem, 0) + 1}"
 
 
 def unyield(state: State, now: float) -> list[Decision]:
@@ -214,28 +235,34 @@ def retire(state: State, now: float) -> list[Decision]:
     """Idle models sleep, then go to zero; drained replicas stop."""
     decisions: list[Decision] = []
     for replica in state.replicas.values():
-        if replica.state is DRAINING:
-            if not replica.leaving and (replica.idle or now >= replica.drain_until_s):
-                decisions.append(Stop(replica.id))
-        elif _is_idle_in(state, replica):
-            decisions += _rest(state, replica, now)
+        due = replica.idle or now >= replica.drain_until_s
+        if replica.state is DRAINING and due and not replica.leaving:
+            decisions.append(Stop(replica.id))
+    for model in state.models.values():
+        decisions += _rest(state, model, now)
     return decisions
 
 
-def _is_idle_in(state: State, replica: ReplicaRecord) -> bool:
-    resting = replica.state in (READY, ASLEEP) and not replica.settling
-    return resting and replica.idle and not state.models[replica.model].queue
-
-
-def _rest(state: State, replica: ReplicaRecord, now: float) -> list[Decision]:
-    model = state.models[replica.model]
-    living = sum(1 for r in state.of(model.name) if r.state is not DRAINING)
-    if living > model.settings.min:
+def _rest(state: State, model: ModelRecord, now: float) -> list[Decision]:
+    """`min` replicas stay awake; the others take their rest, longest idle first."""
+    if model.queue:
+        return []
+    idle = sorted((r for r in state.of(model.name) if _is_idle(r)), key=lambda r: r.idle_since_s)
+    spare = max(0, state.awake(model.name) - model.settings.min)
+    awake = [replica for replica in idle if replica.state is READY][:spare]
+    asleep = [replica for replica in idle if replica.state is ASLEEP]
+    decisions: list[Decision] = []
+    for replica in (*asleep, *awake):
         if now >= _stop_at_s(model, replica):
-            return [Drain(replica.id, "idle")]
-        if now >= _sleep_at_s(model, replica):
-            return [Sleep(replica.id)]
-    return []
+            decisions.append(Drain(replica.id, "idle"))
+        elif now >= _sleep_at_s(model, replica):
+            decisions.append(Sleep(replica.id))
+    return decisions
+
+
+def _is_idle(replica: ReplicaRecord) -> bool:
+    resting = replica.state in (READY, ASLEEP) and not replica.settling
+    return resting and replica.idle
 
 
 def deadline_s(state: State, now: float) -> float:
@@ -268,7 +295,7 @@ def _model_deadlines(state: State, model: ModelRecord) -> Iterator[float]:
 def _replica_deadlines(state: State, replica: ReplicaRecord) -> Iterator[float]:
     if replica.state is DRAINING and not replica.leaving:
         yield replica.drain_until_s
-    elif _is_idle_in(state, replica):
+    elif _is_idle(replica):
         model = state.models[replica.model]
         yield _stop_at_s(model, replica)
         yield _sleep_at_s(model, replica)

@@ -13,6 +13,7 @@ from pilotlight.errors import PilotlightError
 from pilotlight.replica.state import can_move
 
 LIVING = frozenset(ReplicaState) - {ReplicaState.STOPPED}
+READY = ReplicaState.READY
 ARRIVING = frozenset({ReplicaState.COLD, ReplicaState.STARTING, ReplicaState.LOADING})
 
 
@@ -112,6 +113,7 @@ class ModelRecord:
     queue: deque[Ticket] = field(default_factory=deque)
     keep_alive_s: float = 0.0
     crashes: int = 0
+    failed_fetches: int = 0
     retry_at_s: float = -math.inf
     failure: PilotlightError | None = None
     given_up: bool = False
@@ -122,9 +124,13 @@ class ModelRecord:
     interarrival_s: float | None = None
     service_s: float | None = None
 
+    last_grant_s: float = -math.inf
+
     @property
-    def oldest_s(self) -> float:
-        return self.queue[0].arrived_s if self.queue else math.inf
+    def waiting_since_s(self) -> float:
+        """Since when nobody of its queue was served. Not the age of its oldest request: a busy
+        model that has just made room for another would take it back at once."""
+        return max(self.queue[0].arrived_s, self.last_grant_s) if self.queue else math.inf
 
 
 @dataclass(slots=True)
@@ -137,6 +143,8 @@ class State:
     models: dict[str, ModelRecord] = field(default_factory=dict)
     replicas: dict[str, ReplicaRecord] = field(default_factory=dict)
     draining: bool = False
+    issued: dict[str, int] = field(default_factory=dict)
+    """Ids given out, by stem: none is ever used again, so a late message can't mean another."""
 
     def of(self, model: str) -> Iterator[ReplicaRecord]:
         """The model's living replicas."""
@@ -145,6 +153,10 @@ class State:
             for replica in self.replicas.values()
             if replica.model == model and replica.state in LIVING
         )
+
+    def awake(self, model: str) -> int:
+        """Replicas of it that are ready or on their way: what `min` counts."""
+        return sum(1 for r in self.of(model) if r.state in ARRIVING or r.state is READY)
 
     @property
     def charged_bytes(self) -> int:
