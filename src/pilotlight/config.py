@@ -173,6 +173,9 @@ class Settings:
     keepalive_comment: Seconds = setting(
         Seconds(10.0), help="interval of SSE comments to streams that wait"
     )
+    send_timeout: Seconds = setting(
+        Seconds(60.0), help="time a client may take to accept what was sent before it is cut off"
+    )
     drain: Seconds = setting(Seconds(30.0), help="time requests in flight get after SIGTERM")
     timing_headers: bool = setting(True, help="x-pilotlight-* timing headers on answers")
     store: StoreSettings = setting(StoreSettings, help="the model store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pilotlight.gateway.app import Gateway
@@ -35,9 +35,17 @@ class Call:
                 for name, value in {"host": "localhost:8080", **headers}.items()
             ],
         }
+        self._deliver: Callable[[Any], Awaitable[None]] = self._take
         self.task = asyncio.create_task(app(scope, self._inbox.get, self._send))
 
     async def _send(self, message: Any) -> None:
+        await self._deliver(message)
+
+    def block(self, deliver: Callable[[Any], Awaitable[None]]) -> None:
+        """Take what comes in another way, such as not at all."""
+        self._deliver = deliver
+
+    async def _take(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             assert self.status is None, "two answers to one request"
             self.status = message["status"]

@@ -59,11 +59,14 @@ async def test_idle_goes_to_zero_and_wakes_on_a_request(street: Build) -> None:
     assert len(s.fleet.processes) == 2
 
 
-async def test_keep_alive_of_a_request_rules_from_then_on(street: Build) -> None:
+async def test_keep_alive_of_a_request_rules_until_the_next(street: Build) -> None:
     s = await street({"m": {"keep_alive": "60s"}})
     assert (await s.client.chat(keep_alive="10m").done()).status == 200
     await s.clock.run_for(300)
     assert len(s.fleet.alive) == 1
+    await s.client.chat().done()
+    await s.clock.run_for(61)
+    assert s.fleet.alive == []
     await s.client.chat(keep_alive=0).done()
     await turn()
     assert s.fleet.alive == []

@@ -242,10 +242,13 @@ class SocketClient:
     ) -> tuple[int, bytes]:
         async with asyncio.timeout(timeout_s):
             exchange = await self.open(path, body)
-            parts = []
-            while chunk := await exchange.read():
-                parts.append(chunk)
-            return exchange.status, b"".join(parts)
+            try:
+                parts = []
+                while chunk := await exchange.read():
+                    parts.append(chunk)
+                return exchange.status, b"".join(parts)
+            finally:
+                exchange.close()
 
     async def close(self) -> None:
         while self._idle:

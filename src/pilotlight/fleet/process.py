@@ -50,7 +50,7 @@ class LocalProcess:
         self.client = SocketClient(launch.seat.socket, launch.seat.secret)
         self._secret = launch.seat.secret
         self._popen = popen
-        self._log = log
+        self.log = log
         self._up = up
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = loop.create_future()
@@ -154,7 +154,7 @@ class LocalProcess:
 
     def last_words(self, lines: int = 5) -> str:
         try:
-            with self._log.open("rb") as log:
+            with self.log.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - 16384))
                 text = log.read().decode(errors="replace")
         except OSError:

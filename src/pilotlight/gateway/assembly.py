@@ -21,7 +21,7 @@ from pilotlight.gateway.status import StatusEndpoints
 from pilotlight.machine import Machine
 from pilotlight.replica.measured import Measurements
 from pilotlight.router.capacity import capacity_bytes
-from pilotlight.router.catalogue import Catalogue, Files
+from pilotlight.router.catalogue import ASLEEP_BYTES, Catalogue, Files
 from pilotlight.router.clock import Clock, LoopClock
 from pilotlight.router.core import RouterCore
 from pilotlight.router.performer import Performer
@@ -79,7 +79,10 @@ def build(
         Measurements(settings.data_dir / "measurements.json"),
         machine.fingerprint,
     )
-    capacity = capacity_bytes(settings.memory, settings.memory_reserve, machine)
+    standbys = sum(model.standby for model in settings.models.values())
+    capacity = capacity_bytes(
+        settings.memory, settings.memory_reserve, standbys * ASLEEP_BYTES, machine
+    )
     core = RouterCore(
         settings.models,
         capacity_bytes=capacity,
@@ -104,6 +107,7 @@ def build(
                 admission,
                 metrics,
                 comment_interval_s=settings.keepalive_comment,
+                send_timeout_s=settings.send_timeout,
                 timing_headers=settings.timing_headers,
                 clock=clock,
             ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pilotlight.core import Usage
@@ -17,6 +18,7 @@ from pilotlight.errors import EngineCrashedError, PilotlightError
 from pilotlight.gateway.admission import Admission, Draft
 from pilotlight.gateway.http import EVENT_STREAM, Request
 from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.patience import Patience
 from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.translate.base import StreamTranslation
 from pilotlight.gateway.wire.errors import event as error_event
@@ -45,6 +47,8 @@ class Account:
     usage: Usage | None = None
     replica: str | None = None
     events: int = 0
+    sending_since_s: float | None = None
+    """Since when the client has been taking bytes, on the router's clock."""
 
     def granted(self, replica: str, arrived_s: float) -> None:
         self.replica = replica
@@ -76,6 +80,7 @@ class Inference:
         metrics: Metrics,
         *,
         comment_interval_s: float,
+        send_timeout_s: float,
         timing_headers: bool,
         clock: Clock,
     ) -> None:
@@ -84,6 +89,7 @@ class Inference:
         self._admission = admission
         self._metrics = metrics
         self._comment_interval_s = comment_interval_s
+        self._patience = Patience(clock, send_timeout_s)
         self._timing_headers = timing_headers
         self._clock = clock
         self._now = clock.now
@@ -95,6 +101,7 @@ class Inference:
             KeepAlive(request, self._clock, self._comment_interval_s) if draft.comments else None
         )
         plan: Plan | None = None
+        replica: Replica | None = None
         completed = broken = False
         try:
             if waiting is not None:
@@ -109,7 +116,8 @@ class Inference:
             broken = isinstance(error, EngineCrashedError)
             if waiting is not None:
                 await waiting.end()
-            await self._fail(request, draft, account, error)
+            verdict = replica.verdict if replica is not None and broken else None
+            await self._fail(request, draft, account, verdict or error)
         finally:
             if waiting is not None:
                 waiting.cancel()
@@ -117,6 +125,8 @@ class Inference:
             self._router.release(
                 place, completed=completed, broken=broken, keep_alive_s=keep_alive_s
             )
+            if replica is not None and replica.trace is not None:
+                self._performer.unserved(replica)
             self._settle(plan, account, request)
 
     async def _fail(
@@ -150,11 +160,16 @@ class Inference:
             await request.answer_json(200, plan.translation.loaded())
             return False
         path = replica.engine.endpoint(plan.engine_operation)
-        exchange = await replica.client.open(path, plan.payload)
+        replica.awaited += 1
         try:
-            await self._answer(request, plan, replica, exchange, account, waiting)
+            exchange = await replica.client.open(path, plan.payload)
+            try:
+                async with self._patience.watch(account):
+                    await self._answer(request, plan, replica, exchange, account, waiting)
+            finally:
+                exchange.close()
         finally:
-            exchange.close()
+            replica.awaited -= 1
         return True
 
     async def _answer(
@@ -197,7 +212,8 @@ class Inference:
         if plan.translation is not None:
             body = plan.translation.answer(body)
         headers = self._timings(request, plan, account)
-        await request.answer(200, body, headers=headers)
+        with ClientsTurn(replica, account, self._now):
+            await request.answer(200, body, headers=headers)
 
     async def _stream(
         self,
@@ -210,7 +226,8 @@ class Inference:
     ) -> None:
         stream = plan.translation.stream() if plan.translation else Framer()
         if request.status is None:
-            await self._start_stream(request, plan, account)
+            with ClientsTurn(replica, account, self._now):
+                await self._start_stream(request, plan, account)
         await self._forward(request, stream, replica, exchange, account, first)
 
     async def _start_stream(self, request: Request, plan: Plan, account: Account) -> None:
@@ -239,14 +256,17 @@ class Inference:
         """The hot loop: every chunk of every stream goes through here and nothing else."""
         read, send, feed, saw = exchange.read, request.send, stream.feed, account.saw
         clock, now = time.perf_counter, self._now
+        turn = ClientsTurn(replica, account, now)
         while chunk:
             if ready := feed(chunk):
-                await send(ready, more=True)
+                with turn:
+                    await send(ready, more=True)
             chunk = await read()
             if chunk:
                 replica.progress_s = now()
                 saw(chunk, clock())
-        await send(stream.end(), more=False)
+        with turn:
+            await send(stream.end(), more=False)
 
     def _timings(self, request: Request, plan: Plan, account: Account) -> list[tuple[str, str]]:
         if not self._timing_headers:
@@ -277,6 +297,25 @@ class Inference:
             for gap_s in account.gaps_s:
                 observe(gap_s)
         metrics.request_s.labels(model).observe(time.perf_counter() - request.arrived_s)
+
+
+class ClientsTurn:
+    """While it is the client's turn, the engine owes nothing, and the client not for ever."""
+
+    __slots__ = ("_account", "_now", "_replica")
+
+    def __init__(self, replica: Replica, account: Account, now: Callable[[], float]) -> None:
+        self._replica = replica
+        self._account = account
+        self._now = now
+
+    def __enter__(self) -> None:
+        self._replica.awaited -= 1
+        self._account.sending_since_s = self._now()
+
+    def __exit__(self, *_: object) -> None:
+        self._account.sending_since_s = None
+        self._replica.awaited += 1
 
 
 class KeepAlive:

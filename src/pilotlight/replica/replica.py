@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pilotlight.core import ColdStart
 from pilotlight.engines.base import Engine, EngineClient, EngineProcess, ModelJob
-from pilotlight.errors import EngineCrashedError, EngineStartError
+from pilotlight.errors import EngineCrashedError, EngineStartError, PilotlightError
 from pilotlight.fleet.base import Fleet
 from pilotlight.replica.trace import Trace
 
@@ -34,6 +34,13 @@ class Replica:
         self.process: EngineProcess | None = None
         self.progress_s = now()
         """When the engine last sent a byte; written by whoever forwards its bytes."""
+
+        self.awaited = 0
+        """Requests that wait for a byte of the engine right now. A client that is slow to take
+        its bytes keeps a slot busy, but the engine owes it nothing."""
+
+        self.verdict: PilotlightError | None = None
+        """Why its process was ended, where that is known better than by a broken answer."""
 
         self.trace: Trace | None = None
         """The start under way, until its first token reached a client."""

@@ -10,16 +10,20 @@ from pilotlight.machine import Machine
 LEAST_BYTES = 128 * 2**20
 
 
-def capacity_bytes(configured: int | None, reserve_bytes: int, machine: Machine) -> int:
+def capacity_bytes(
+    configured: int | None, reserve_bytes: int, standby_bytes: int, machine: Machine
+) -> int:
     """As configured; else what the machine or its cgroup has, less what others use now.
+
+    Parked standby processes take theirs off the top either way.
 
     Raises:
         ConfigError: nothing worth the name is left.
     """
     if configured is not None:
-        return configured
+        return max(0, configured - standby_bytes)
     available = int(psutil.virtual_memory().available)
-    capacity = min(available, machine.ram_bytes) - reserve_bytes
+    capacity = min(available, machine.ram_bytes) - reserve_bytes - standby_bytes
     if capacity < LEAST_BYTES:
         raise ConfigError(
             f"only {available >> 20} MiB of memory are available and memory_reserve keeps "

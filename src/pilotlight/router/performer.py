@@ -95,12 +95,12 @@ class Performer:
         self._do: Mapping[type[Any], Callable[[Any], object]] = {
             Resolve: lambda d: self._spawn(self._resolve(d.model)),
             Start: self._start,
-            Wake: lambda d: self._spawn(self._wake(d.replica)),
-            Sleep: lambda d: self._spawn(self._sleep(d.replica)),
-            Stop: lambda d: self._spawn(self._stop(d.replica)),
+            Wake: lambda d: self._act(d.replica, self._wake),
+            Sleep: lambda d: self._act(d.replica, self._sleep),
+            Stop: lambda d: self._act(d.replica, self._stop),
             Drain: self._drain,
             Yield: lambda d: None,
-            Probe: lambda d: self._spawn(self._probe(d.replica)),
+            Probe: lambda d: self._act(d.replica, self._probe),
         }
 
     def connect(self, post: Callable[[Event], None], is_busy: Callable[[str], bool]) -> None:
@@ -135,13 +135,15 @@ class Performer:
         for pool in self._pools.values():
             pool.fill()
 
-    async def standbys_filled(self) -> None:
-        for pool in self._pools.values():
-            await pool.filled()
-
     @property
     def standby_count(self) -> int:
-        return sum(len(pool) for pool in self._pools.values())
+        return sum(pool.count for pool in self._pools.values())
+
+    def _act(self, id: str, work: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
+        """On the replica as it is now: by the time the task runs, its id may mean nobody."""
+        replica = self.replicas.get(id)
+        if replica is not None:
+            self._spawn(work(replica))
 
     def _spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.get_running_loop().create_task(work)
@@ -216,11 +218,9 @@ class Performer:
         log.info("model %s: replica %s ready after %.2f s", name, replica.id, load_s)
         self._watchers.loaded(name, replica)
         self._post(ReplicaReady(replica.id, peak, load_s))
-        if replica.trace is not None and not self._is_busy(replica.id):
+        if not self._is_busy(replica.id):
             # Nobody waited for it, so there is no first token to wait for either.
-            replica.trace.drop()
-            self.note_cold_start(replica.trace.finish("ready"))
-            replica.trace = None
+            self.end_trace(replica, "ready")
 
     def _failed(self, replica: Replica, error: PilotlightError) -> None:
         """It ended by itself. Silent when its end was ordered meanwhile."""
@@ -228,12 +228,13 @@ class Performer:
             self._end(replica, error)
 
     def _end(self, replica: Replica, error: PilotlightError | None) -> None:
-        if replica.trace is not None and error is not None:
-            self.note_cold_start(replica.trace.finish(f"failed: {error.code}"))
-            replica.trace = None
-        self.replicas.pop(replica.id, None)
-        self._lives.pop(replica.id, None)
         self._ending.discard(replica.id)
+        if self.replicas.get(replica.id) is not replica:
+            return  # its end was told already
+        self.replicas.pop(replica.id)
+        self._lives.pop(replica.id, None)
+        self.end_trace(replica, f"failed: {error.code}" if error else "stopped")
+        self._refill(replica.job.name)
         self._post(ReplicaEnded(replica.id, error))
 
     async def _guard(self, replica: Replica) -> None:
@@ -242,9 +243,8 @@ class Performer:
         try:
             how = await replica.wait()
         finally:
-            stalled = dog.result() if dog.done() and not dog.cancelled() else None
             dog.cancel()
-        error = stalled or self._crash(replica, how)
+        error = replica.verdict or self._crash(replica, how)
         if replica.id not in self._ending:
             log.error("replica %s: %s", replica.id, error.one_line())
         self._failed(replica, error)
@@ -255,22 +255,17 @@ class Performer:
             hint="its whole log is under logs/ in the data directory",
         )
 
-    async def _watch(self, replica: Replica) -> EngineStalledError:
-        """Returns once the engine has stalled; `_guard` cancels it when the process is gone."""
+    async def _watch(self, replica: Replica) -> None:
+        """Ends an engine that makes no progress; `_guard` then tells why."""
         stall_s = self.catalogue.settings[replica.job.name].stall
         watch = Watch(self._now())
         while not is_stalled(watch, self._now(), stall_s):
             await sleep(self._clock, min(stall_s / CHECKS_PER_STALL, 30.0))
-            busy = self._is_busy(replica.id)
+            busy = replica.awaited > 0
             counter = await self._progress(replica, stall_s) if busy else None
             watch = look(watch, self._now(), busy=busy, byte_s=replica.progress_s, counter=counter)
-        # The kill makes `_guard` wake; a stalled engine has no last wishes to honour.
-        self._spawn(replica.stop(grace_s=0.0))
-        return EngineStalledError(
-            f"the engine of {replica.job.name!r} made no progress for {stall_s:g} s "
-            "with work in hand and was restarted",
-            hint="its whole log is under logs/ in the data directory",
-        )
+        replica.verdict = _stalled(replica, stall_s)
+        await replica.stop(grace_s=0.0)  # a stalled engine has no last wishes to honour
 
     async def _progress(self, replica: Replica, stall_s: float) -> int | None:
         if replica.process is None:
@@ -278,50 +273,50 @@ class Performer:
         try:
             async with timeout(self._clock, stall_s / CHECKS_PER_STALL):
                 return await replica.engine.progress(replica.process)
-        except (TimeoutError, PilotlightError):
+        except Exception:  # whatever kept it from answering, it is no sign of life
             return None
 
-    async def _probe(self, id: str) -> None:
+    async def _probe(self, replica: Replica) -> None:
         """A dead engine's end is told by its guard; a living one is asked until it answers."""
-        while (replica := self.replicas.get(id)) and replica.process and replica.process.alive:
+        stall_s = self.catalogue.settings[replica.job.name].stall
+        until_s = self._now() + stall_s
+        while replica.process and replica.process.alive and self._now() < until_s:
             if await self._progress(replica, PROBE_S * CHECKS_PER_STALL) is not None:
-                self._post(ReplicaProven(id))
+                self._post(ReplicaProven(replica.id))
                 return
             await sleep(self._clock, PROBE_S)
+        if replica.process and replica.process.alive:
+            await self._give_up(replica, _stalled(replica, stall_s))
 
-    async def _wake(self, id: str) -> None:
-        replica = self.replicas.get(id)
-        if replica is None:
-            return
+    async def _wake(self, replica: Replica) -> None:
         claimed_s = self._now()
-        try:
-            async with timeout(self._clock, self.catalogue.settings[replica.job.name].load_timeout):
-                await replica.wake()
-        except TimeoutError:
-            await self._give_up(replica, self._too_slow(replica))
-            return
-        except Exception as error:  # a task's edge: whoever waits must hear of it
-            await self._give_up(replica, _expected(error, f"replica {id}"))
-            return
-        self._loaded(replica, claimed_s)
+        if await self._done_in_time(replica, replica.wake()):
+            self._loaded(replica, claimed_s)
 
-    async def _sleep(self, id: str) -> None:
-        replica = self.replicas.get(id)
-        if replica is None:
-            return
-        try:
-            await replica.sleep()
-        except PilotlightError as error:
-            await self._give_up(replica, error)
+    async def _sleep(self, replica: Replica) -> None:
+        if not await self._done_in_time(replica, replica.sleep()):
             return
         asleep = replica.process.memory_bytes() if replica.process else None
         if asleep is not None:
             self.catalogue.measure(replica.job.name, asleep_bytes=asleep)
-        log.info("model %s: replica %s sleeps", replica.job.name, id)
-        self._post(ReplicaAsleep(id, asleep))
+        log.info("model %s: replica %s sleeps", replica.job.name, replica.id)
+        self._post(ReplicaAsleep(replica.id, asleep))
+
+    async def _done_in_time(self, replica: Replica, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether `work` on a loaded replica succeeded; if not, the replica is ended."""
+        try:
+            async with timeout(self._clock, self.catalogue.settings[replica.job.name].load_timeout):
+                await work
+        except TimeoutError:
+            await self._give_up(replica, self._too_slow(replica))
+            return False
+        except Exception as error:  # a task's edge: whoever waits must hear of it
+            await self._give_up(replica, _expected(error, f"replica {replica.id}"))
+            return False
+        return True
 
     async def _give_up(self, replica: Replica, error: PilotlightError) -> None:
-        if replica.id in self._ending or self.replicas.get(replica.id) is not replica:
+        if replica.id in self._ending:
             return
         self._ending.add(replica.id)
         await replica.stop(grace_s=0.0)
@@ -335,13 +330,12 @@ class Performer:
             )
             self._watchers.leaving(replica.job.name, decision.reason)
 
-    async def _stop(self, id: str) -> None:
-        replica = self.replicas.get(id)
-        if replica is None or id in self._ending:
+    async def _stop(self, replica: Replica) -> None:
+        if replica.id in self._ending:
             return  # its end is being told already
-        self._ending.add(id)
+        self._ending.add(replica.id)
         await replica.stop()
-        life = self._lives.get(id)
+        life = self._lives.get(replica.id)
         if life is not None:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
@@ -351,22 +345,45 @@ class Performer:
     def note_cold_start(self, start: ColdStart) -> None:
         """A start is over, well or badly. Only now is the standby it took replaced: another
         process starting up beside the first request would take its cores."""
-        pool = self._pools.get(self.catalogue.settings[start.model].engine)
-        if pool is not None:
-            pool.fill()
+        self._refill(start.model)
         self.cold_starts.append(start)
         self._watchers.cold_start(start)
+
+    def _refill(self, model: str) -> None:
+        pool = self._pools.get(self.catalogue.settings[model].engine)
+        if pool is not None:
+            pool.fill()
+
+    def unserved(self, replica: Replica) -> None:
+        """A request left without a token; if it was the last one, the start's trace is over."""
+        if replica.id in self.replicas and not self._is_busy(replica.id):
+            self.end_trace(replica, "unserved")
+
+    def end_trace(self, replica: Replica, outcome: str) -> None:
+        """End the trace under way, if one is, without a first token."""
+        trace, replica.trace = replica.trace, None
+        if trace is not None:
+            trace.drop()
+            self.note_cold_start(trace.finish(outcome))
 
     async def close(self) -> None:
         """Stop whatever still runs; nothing is left when this returns."""
         for pool in self._pools.values():
             await pool.close()
-        for id in list(self.replicas):
-            await self._stop(id)
+        for replica in list(self.replicas.values()):
+            await self._stop(replica)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._fleet.close()
+
+
+def _stalled(replica: Replica, stall_s: float) -> EngineStalledError:
+    return EngineStalledError(
+        f"the engine of {replica.job.name!r} made no progress for {stall_s:g} s "
+        "with work in hand and was restarted",
+        hint="its whole log is under logs/ in the data directory",
+    )
 
 
 def _expected(error: Exception, what: str) -> PilotlightError:
