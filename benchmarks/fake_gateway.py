@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fake_gateway", description=__doc__)
     parser.add_argument("config", type=Path, help="a configuration file, as serve takes it")
     file = parser.parse_args().config
-    return run(config.load(file), file, factories={**FACTORIES, "fake": FACTORY})
+    return run(config.load(file), factories={**FACTORIES, "fake": FACTORY})
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> int:
         return cast("Engine", SeatTeller(FACTORIES["llamacpp"](settings, machine), given.seat))
 
     settings = config.load(given.config)
-    return run(settings, given.config, factories={"llamacpp": factory})
+    return run(settings, factories={"llamacpp": factory})
 
 
 if __name__ == "__main__":

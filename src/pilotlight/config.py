@@ -117,6 +117,11 @@ class LlamacppSettings:
 class EngineSettings:
     """Per engine kind."""
 
+    directory: Path | None = setting(
+        None,
+        help="where engines' own environments are installed; else engines/ in data_dir",
+        example="/opt/pilotlight/engines",
+    )
     llamacpp: LlamacppSettings = setting(LlamacppSettings, help="llama.cpp")
 
 
@@ -449,6 +454,9 @@ def load(
     settings = _parse_tree(Settings, _nest(flags), "", "command line", settings)
     _check_bounds(settings.defaults, "defaults", "settings")
     _reject_half_tls(settings)
+    if settings.engines.directory is None:
+        engines = replace(settings.engines, directory=settings.data_dir / "engines")
+        settings = replace(settings, engines=engines)
     listed = _parse_models(
         _require_mapping(tree.get("models"), "models", source), settings.defaults, source
     )

@@ -46,9 +46,14 @@ class Operation(StrEnum):
     COUNT_TOKENS = "count_tokens"
     TOKENIZE = "tokenize"
     DETOKENIZE = "detokenize"
+    RERANK = "rerank"
+    PREDICT = "predict"
 
 
-SCHEMES = ("file", "pypi", "hf", "https", "http", "s3", "gs", "az", "oci", "ollama", "fake")
+SCHEMES = (
+    "file", "pypi", "hf", "https", "http", "s3", "gs", "az", "oci", "ollama", "openai", "python",
+    "fake",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class ModelRef:
             return cls("file", text)
         if scheme not in SCHEMES:
             raise ModelRefError(
-                f"unknown scheme {scheme!r} in model ref {text!r}",
+                f"unknown scheme {scheme!r} in a model ref",
                 hint=f"use one of {', '.join(SCHEMES)}, or a path to a file",
             )
         if not locator:
@@ -92,6 +97,8 @@ class ModelFiles:
 
     ref: ModelRef
     path: Path
+    """A file, or the directory of a model in several files."""
+
     size_bytes: int
     digest: str | None = None
     """``sha256:<hex>`` of the file; None for a file of the user's own that nobody hashed."""
@@ -113,10 +120,20 @@ class Footprint:
     ram_bytes: int
     gpu_bytes: Mapping[str, int] = field(default_factory=dict)
     source: str = "formula"
-    """Who says so: ``formula``, ``engine`` (its own answer) or ``measured``."""
+    """Who says so: ``formula``, ``engine`` (its own answer), ``declared`` or ``measured``."""
 
     parts: Mapping[str, int] = field(default_factory=dict)
     """What the RAM is for, in bytes by name (weights, kv, buffers); shown, never summed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What somebody else's engine costs, in dollars per million tokens."""
+
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+    cached_usd_per_mtok: float | None = None
+    """For the part of the prompt that was cached; None where that costs the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +141,26 @@ class Capabilities:
     """What an engine serving one model can do: asked or declared once, then data.
 
     `parameters` holds, for each operation, the request fields that the engine
-    honours beyond those every engine of that operation must (see gateway.wire.fields).
+    honours beyond those every engine of that operation must (see gateway.wire.fields);
+    `lacks` those of the latter that this one doesn't, which are refused by name.
     """
 
     operations: frozenset[Operation]
     parameters: Mapping[Operation, frozenset[str]] = field(default_factory=dict)
+    lacks: Mapping[Operation, frozenset[str]] = field(default_factory=dict)
     sleep: bool = False
     standby: bool = False
     tools: bool = False
     vision: bool = False
     thinking: bool = False
+    lora: bool = False
+    """Whether LoRA adapters can be laid over the model."""
+
+    model: str | None = None
+    """What the engine's server calls the model, where it insists; None: any name will do."""
+
+    price: Price | None = None
+    """Of an engine that bills by the token; None where nobody knows of any."""
 
 
 @dataclass(frozen=True, slots=True)

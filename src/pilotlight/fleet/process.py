@@ -47,7 +47,8 @@ class LocalProcess:
         log: Path,
         up: asyncio.StreamReader,
     ) -> None:
-        self.client = SocketClient(launch.seat.socket, launch.seat.secret)
+        seat = launch.seat
+        self.client = SocketClient(seat.port if launch.tcp else seat.socket, seat.secret)
         self._secret = launch.seat.secret
         self._popen = popen
         self.log = log
@@ -196,6 +197,7 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 def _in_child(parent: int, write_end: int) -> None:
     _die_with(parent)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever we hold back, it must hear
     # The pipe's read end took the lowest free descriptor, so 3 is in use here and
     # can't be the one subprocess reports a failed exec through.
     if write_end != CHANNEL_FD:

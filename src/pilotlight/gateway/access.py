@@ -64,6 +64,14 @@ class Access:
             return None
         return self._keys.check(_presented(headers))
 
+    def admits(self, request: Request) -> bool:
+        """Whether `check` lets the request through, for routes that answer everybody something."""
+        try:
+            self.check(request)
+        except (UnauthorizedError, ForbiddenError):
+            return False
+        return True
+
     def check_admin(self, key: Key | None) -> None:
         """Raises ForbiddenError for a key that may only ask models."""
         if key is not None and key.role != "admin":
@@ -76,7 +84,7 @@ class Access:
         """A configured one; on loopback also pages that this machine serves to itself."""
         if origin in self._origins or "*" in self._origins:
             return True
-        return self._open and is_loopback(urlsplit(origin).hostname or "")
+        return self._open and is_loopback(_host_of(origin))
 
     def _check_origin(self, origin: str) -> None:
         if self.allows_origin(origin):
@@ -87,23 +95,34 @@ class Access:
         )
 
     def _check_host(self, host: str) -> None:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _host_of(f"//{host}")
         if not is_loopback(name) and name not in self._hosts:
             raise ForbiddenError(
-                f"this server doesn't answer to the name {name!r}",
+                f"this server doesn't answer to the name {name or host!r}",
                 hint="add it to allowed_hosts, or ask for localhost",
             )
 
 
+def _host_of(url: str) -> str:
+    """The host's name in `url`; empty for none, and for what is no URL, such as ``//[``."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _presented(headers: dict[str, str]) -> str:
-    """The key as OpenAI's clients send it, or as Anthropic's do."""
+    """The key as OpenAI's clients send it, or as Anthropic's do.
+
+    The refusal quotes nothing: what isn't a scheme is likely the key itself.
+    """
     authorization = headers.get("authorization")
     if authorization is None:
         return headers.get("x-api-key", "")
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise UnauthorizedError(
-            f"the Authorization header uses {scheme!r}, expected Bearer",
+            "the Authorization header is not of the form Bearer <key>",
             hint="send Authorization: Bearer <key>",
         )
     return value.strip()

@@ -16,6 +16,7 @@ from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
 from pilotlight.router.schedule import eta_s
 from pilotlight.router.state import ModelRecord, ReplicaRecord
+from pilotlight.store.address import shown_text
 from pilotlight.store.progress import Progress
 
 _LADDER = (
@@ -75,7 +76,7 @@ class AdminEndpoints:
         progress = self._performer.downloads.get(model.name)
         return {
             "name": model.name,
-            "ref": model.settings.ref,
+            "ref": shown_text(model.settings.ref),
             "engine": model.settings.engine,
             "state": self.state_of(model.name),
             "queued": len(model.queue),
@@ -119,7 +120,7 @@ class AdminEndpoints:
         about = {
             "name": name,
             "aliases": settings.aliases,
-            "ref": settings.ref,
+            "ref": shown_text(settings.ref),
             "engine": settings.engine,
             "build": self._catalogue.engine(name).build,
             "state": self.state_of(name),
@@ -169,7 +170,7 @@ class AdminEndpoints:
         )
 
     async def stop(self, request: Request, key: Key | None) -> None:
-        """Requests in flight finish first; the next request loads the model again."""
+        """Requests in flight get up to `drain` to finish; the next one loads the model again."""
         name = await self._named(request)
         living = list(self._router.state.of(name))
         self._router.stop(name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from pilotlight.core import Operation, Surface
+from pilotlight.core import Capabilities, Operation, Surface
 from pilotlight.errors import (
     FieldError,
     RequestError,
@@ -18,8 +18,19 @@ from pilotlight.errors import (
 from pilotlight.gateway.http import Request, parse_object
 from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.translate.base import Context, Translation
-from pilotlight.gateway.translate.registry import OLLAMA, TRANSLATIONS, is_load_request
-from pilotlight.gateway.wire.fields import OllamaRequest, engine_body, validate, validate_ollama
+from pilotlight.gateway.translate.registry import (
+    COMPLETED,
+    OLLAMA,
+    TRANSLATIONS,
+    is_load_request,
+)
+from pilotlight.gateway.wire.fields import (
+    OllamaRequest,
+    engine_body,
+    refuse_lacking,
+    validate,
+    validate_ollama,
+)
 from pilotlight.gateway.wire.tables.handled import read_keep_alive
 from pilotlight.router.catalogue import Catalogue, Served
 
@@ -48,6 +59,8 @@ class Draft:
     stream: bool
     request: Request
     plan: Plan | None = None
+    at_once: Mapping[str, Any] | None = None
+    """The answer to a request that needs no replica: to let go a model that isn't loaded."""
 
     @property
     def comments(self) -> bool:
@@ -58,18 +71,23 @@ class Draft:
 class Admission:
     """Checks a request against what its model can do, before it takes anybody's place."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, is_loaded: Callable[[str], bool]) -> None:
         self._catalogue = catalogue
+        self._is_loaded = is_loaded
 
     def draft(self, request: Request, asked: Asked, raw: bytes) -> Draft:
-        """Raises UnknownModelError, FieldError, UnsupportedParameterError and their kin."""
+        """Also tells the request its model, so that a refusal is counted as that model's.
+
+        Raises:
+            UnknownModelError, FieldError, UnsupportedParameterError: and their kin.
+        """
         body = parse_object(raw)
         if asked.ollama and "model" not in body and "name" in body:
             body = {**body, "model": body["name"]}  # Ollama's older name for it
         if "model" not in body:
             hint = f"served here: {', '.join(self._catalogue)}"
             raise FieldError("model", None, "the name of a model", hint=hint)
-        name = self._catalogue.name_of(body["model"])
+        name = request.model = self._catalogue.name_of(body["model"])
         stream = body.get("stream")
         draft = Draft(
             asked=asked,
@@ -79,9 +97,23 @@ class Admission:
             stream=stream is True or (stream is None and asked.streams_unless_refused),
             request=request,
         )
+        if asked.ollama and self._lets_go_nothing(draft, asked.ollama):
+            return replace(draft, at_once=self._let_go(draft, asked.ollama))
         if self._catalogue.served(name) is None:
             return draft
         return replace(draft, plan=self.plan(draft))
+
+    def _lets_go_nothing(self, draft: Draft, request: OllamaRequest) -> bool:
+        """A wish to unload what isn't loaded: to load it first would be the opposite."""
+        _, keep_alive_s = _without_keep_alive(draft.body)
+        only_loads = is_load_request(request, draft.body)
+        return only_loads and keep_alive_s == 0 and not self._is_loaded(draft.model)
+
+    def _let_go(self, draft: Draft, request: OllamaRequest) -> Mapping[str, Any] | None:
+        served = self._catalogue.served(draft.model)
+        can = served.capabilities if served else Capabilities(frozenset())
+        validate_ollama(request, draft.body, can, {"num_ctx": served.context if served else None})
+        return OLLAMA[request](draft.body, can, _context(draft)).loaded()
 
     def plan(self, draft: Draft) -> Plan:
         """The plan of a draft whose model's files are here. Raises RequestError."""
@@ -105,6 +137,11 @@ class Admission:
                 raise
             return self._carry(plan, draft, body, served)
         passed = engine_body(operation, body, can)
+        refuse_lacking(operation, passed, can)
+        complete = COMPLETED.get(operation)
+        if complete is not None and (completed := complete(body, can, _context(draft))):
+            return _carried(plan, completed, can)
+        passed = _named(passed, can)
         untouched = passed is draft.body
         return replace(plan, payload=draft.raw if untouched else msgspec.json.encode(passed))
 
@@ -116,7 +153,7 @@ class Admission:
         # What translation honours is not what the engine's own surface honours.
         over_chat = replace(can, operations=can.operations - {operation})
         validate(operation, body, over_chat)
-        return _carried(plan, translate(body, over_chat, _context(draft)))
+        return _carried(plan, translate(body, over_chat, _context(draft)), can)
 
     def _ollama(self, draft: Draft, request: OllamaRequest, served: Served) -> Plan:
         can = served.capabilities
@@ -127,7 +164,7 @@ class Admission:
         if translation.operation not in can.operations:
             raise _lacks(draft, served)
         load_only = is_load_request(request, draft.body)
-        return replace(_carried(plan, translation), load_only=load_only)
+        return replace(_carried(plan, translation, can), load_only=load_only)
 
 
 def _plan(draft: Draft, keep_alive_s: float | None) -> Plan:
@@ -143,13 +180,21 @@ def _plan(draft: Draft, keep_alive_s: float | None) -> Plan:
     )
 
 
-def _carried(plan: Plan, translation: Translation) -> Plan:
+def _carried(plan: Plan, translation: Translation, can: Capabilities) -> Plan:
+    refuse_lacking(translation.operation, translation.request, can)
     return replace(
         plan,
         engine_operation=translation.operation,
-        payload=msgspec.json.encode(translation.request),
+        payload=msgspec.json.encode(_named(translation.request, can)),
         translation=translation,
     )
+
+
+def _named(body: Mapping[str, Any], can: Capabilities) -> Mapping[str, Any]:
+    """With the name that the engine's server insists on, where it does; else the same object."""
+    if can.model is None or body.get("model") == can.model:
+        return body
+    return {**body, "model": can.model}
 
 
 def _context(draft: Draft) -> Context:

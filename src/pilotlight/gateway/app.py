@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -9,8 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from pilotlight.core import Surface
+from pilotlight.core import Operation, Surface
 from pilotlight.errors import (
+    DrainingError,
+    HeadersTooLargeError,
     MethodNotAllowedError,
     PilotlightError,
     UnknownRouteError,
@@ -18,7 +21,9 @@ from pilotlight.errors import (
 from pilotlight.gateway.access import Access
 from pilotlight.gateway.http import ClientGone, Message, Receive, Request, Scope, Send
 from pilotlight.gateway.keys import Key
-from pilotlight.gateway.wire.errors import render
+from pilotlight.gateway.logs import word
+from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.wire.errors import event, render
 
 log = logging.getLogger("pilotlight.access")
 faults = logging.getLogger(__name__)
@@ -29,6 +34,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 CLIENT_GONE_STATUS = 499
 """What the log shows for a client that left, as nginx does; nobody receives it."""
 
+HEAD_BYTES = 65536
+"""Address and headers together; no client of these APIs comes near it."""
+
+PATH_SHOWN = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -36,6 +46,9 @@ class Route:
 
     handler: Handler
     surface: Surface = Surface.OPENAI
+    operation: Operation | None = None
+    """What an engine is asked for; None where none is."""
+
     public: bool = False
     """Answers without a key: health and readiness, which say nothing else."""
 
@@ -49,16 +62,18 @@ Routes = Mapping[str, Mapping[str, Route]]
 class Gateway:
     """The ASGI application."""
 
-    def __init__(self, routes: Routes, access: Access) -> None:
+    def __init__(self, routes: Routes, access: Access, metrics: Metrics) -> None:
         self._routes = {path: r for path, r in routes.items() if not path.endswith("*")}
         self._prefixes = [(p[:-1], r) for p, r in routes.items() if p.endswith("*")]
         self._access = access
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise AssertionError(f"the gateway speaks HTTP, not {scope['type']}")
         request = Request(scope, receive, send, "")
         request.id = _request_id(request.headers.get("x-request-id"))
+        request.surface = _surface_of(request.path)
         if "origin" in request.headers:
             request = self._with_cors(request, scope, receive, send)
         try:
@@ -66,28 +81,44 @@ class Gateway:
         except ClientGone:
             request.status = CLIENT_GONE_STATUS
         finally:
+            self._count(request)
             self._log(request)
 
     async def _answer(self, request: Request) -> None:
-        surface = _surface_of(request.path)
         try:
-            if request.method == "OPTIONS" and "origin" in request.headers:
-                await self._preflight(request)
-                return
-            route = self._find(request)
-            surface = route.surface
-            key = None if route.public else self._access.check(request)
-            if route.admin:
-                self._access.check_admin(key)
-            request.key_id = key.id if key else None
-            await route.handler(request, key)
+            await self._route(request)
         except PilotlightError as error:
-            await self._refuse(request, surface, error)
+            await self._refuse(request, error)
         except ClientGone:
             raise
+        except asyncio.CancelledError:
+            # Only the end of the server cancels a request, and this task ends with it: raised
+            # further, it would be a traceback in the log and no word to the client.
+            await self._refuse(request, DrainingError("the server stopped", hint="ask it again"))
         except Exception:
             faults.exception("request %s failed inside the gateway", request.id)
-            await self._refuse(request, surface, _internal(request.id))
+            await self._refuse(request, _internal(request.id))
+
+    async def _route(self, request: Request) -> None:
+        _check_head(request)
+        if request.method == "OPTIONS" and "origin" in request.headers:
+            await self._preflight(request)
+            return
+        route = self._find(request)
+        request.surface, request.operation = route.surface, route.operation
+        await route.handler(request, self._identify(request, route))
+
+    def _identify(self, request: Request, route: Route) -> Key | None:
+        """Who asks. Raises UnauthorizedError and ForbiddenError where the route is not theirs."""
+        if route.public:
+            request.trusted = self._access.admits(request)
+            return None
+        key = self._access.check(request)
+        request.trusted = True
+        request.key_id = key.id if key else None
+        if route.admin:
+            self._access.check_admin(key)
+        return key
 
     def _find(self, request: Request) -> Route:
         methods = self._routes.get(request.path) or next(
@@ -105,12 +136,16 @@ class Gateway:
             )
         return route
 
-    async def _refuse(self, request: Request, surface: Surface, error: PilotlightError) -> None:
+    async def _refuse(self, request: Request, error: PilotlightError) -> None:
+        """The error is the answer, or the last event of the stream that has begun."""
         request.error = error
-        if request.status is not None:
-            return  # an answer is under way; its own stream ended with the error
-        rendered = render(surface, error, request.id)
-        await request.answer(rendered.status, rendered.body, headers=rendered.headers)
+        if request.status is None:
+            rendered = render(request.surface, error, request.id)
+            await request.answer(rendered.status, rendered.body, headers=rendered.headers)
+        elif request.streaming:
+            self._metrics.broken.labels(request.model).inc()
+            operation = request.operation or Operation.CHAT
+            await request.send(event(request.surface, operation, error, request.id), more=False)
 
     def _with_cors(self, request: Request, scope: Scope, receive: Receive, send: Send) -> Request:
         """Browsers show an answer to a page only with its origin's name on it."""
@@ -137,14 +172,33 @@ class Gateway:
         known = self._access.allows_origin(request.headers["origin"])
         await request.answer(204, b"", headers=allowed if known else ())
 
+    def _count(self, request: Request) -> None:
+        """Every request to an engine's route, also one refused before its model was known."""
+        if request.operation is None:
+            return
+        gone = request.status == CLIENT_GONE_STATUS
+        status = "cancelled" if gone else str(request.status)
+        self._metrics.requests.labels(request.model, request.operation.value, status).inc()
+
     def _log(self, request: Request) -> None:
         took_ms = (time.perf_counter() - request.arrived_s) * 1000
-        log.info(
-            "%s %s %s",
-            request.method,
-            request.path,
-            request.status,
-            extra={"fields": {"request_id": request.id, "ms": round(took_ms, 2), **request.notes}},
+        fields = {
+            "request_id": request.id,
+            "ms": round(took_ms, 2),
+            "key": request.key_id,
+            "model": request.model or None,
+            "error": request.error.code if request.error else None,
+            **request.notes,
+        }
+        path = word(request.path[:PATH_SHOWN])
+        log.info("%s %s %s", request.method, path, request.status, extra={"fields": fields})
+
+
+def _check_head(request: Request) -> None:
+    if request.head_bytes > HEAD_BYTES:
+        raise HeadersTooLargeError(
+            f"address and headers have {request.head_bytes} bytes, over the limit of {HEAD_BYTES}",
+            hint="send less of them; what a model is to read belongs into the body",
         )
 
 

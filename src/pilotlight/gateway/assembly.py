@@ -17,7 +17,7 @@ from pilotlight.gateway.keys import KeyStore
 from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.routes import InferenceEndpoints, build_routes
-from pilotlight.gateway.status import StatusEndpoints
+from pilotlight.gateway.status import StatusEndpoints, is_loaded
 from pilotlight.machine import Machine
 from pilotlight.replica.measured import Measurements
 from pilotlight.router.capacity import capacity_bytes
@@ -96,7 +96,7 @@ def build(
     router = Router(core, performer, clock)
     performer.connect(router.post, router.is_busy)
     metrics.watch(router.state, performer)
-    admission = Admission(catalogue)
+    admission = Admission(catalogue, lambda model: is_loaded(router.state, model))
     admin = AdminEndpoints(router, performer, catalogue, clock.now)
     routes = build_routes(
         InferenceEndpoints(
@@ -119,4 +119,5 @@ def build(
         admin,
     )
     access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
-    return House(settings, Gateway(routes, access), router, performer, catalogue, metrics, keys)
+    app = Gateway(routes, access, metrics)
+    return House(settings, app, router, performer, catalogue, metrics, keys)

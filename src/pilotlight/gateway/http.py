@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from pilotlight.core import Operation, Surface
 from pilotlight.errors import BodyTooLargeError, MalformedBodyError, PilotlightError
 
 Scope = MutableMapping[str, Any]
@@ -32,7 +33,11 @@ class ClientGone(Exception):
 
 
 class Request:
-    """One request: what the client sent, when it arrived, and how to answer it."""
+    """One request: what the client sent, when it arrived, and how to answer it.
+
+    The edge fills in what it learns on the way: whose shape the answer has, which
+    model it is for, and whether the caller may be told what only callers may know.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
         self.scope = scope
@@ -40,8 +45,15 @@ class Request:
         self.arrived_s = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.status: int | None = None
+        self.surface = Surface.OPENAI
+        self.operation: Operation | None = None
+        self.model = ""
         self.key_id: str | None = None
+        self.trusted = False
+        self.status: int | None = None
+        self.streaming = False
+        """An answer of unknown length is under way: an error can still be its last event."""
+
         self.load_s: float | None = None
         """How long it waited for its model to load; None for one that found it ready."""
 
@@ -64,9 +76,11 @@ class Request:
         return {name: values[-1] for name, values in parsed.items()}
 
     @property
-    def client(self) -> str:
-        address = self.scope.get("client")
-        return address[0] if address else "unix"
+    def head_bytes(self) -> int:
+        """Address and headers; as large as the client made them."""
+        headers: list[tuple[bytes, bytes]] = self.scope["headers"]
+        address = len(self.path) + len(self.scope["query_string"])
+        return address + sum(len(name) + len(value) for name, value in headers)
 
     def tail(self, prefix: str) -> str:
         """The path behind `prefix`, decoded once more: model names may hold encoded slashes."""
@@ -104,15 +118,18 @@ class Request:
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
+        self.streaming = all(name != b"content-length" for name, _ in headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, body: bytes, *, more: bool) -> None:
+        if not more:
+            self.streaming = False
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def answer(
         self, status: int, body: bytes, content_type: str = JSON, headers: Headers = ()
     ) -> None:
-        """One whole answer."""
+        """One whole answer; to a HEAD request only what a GET's would be headed with."""
         await self.start(
             status,
             [
@@ -122,7 +139,7 @@ class Request:
                 *((name.encode(), value.encode("latin-1", "replace")) for name, value in headers),
             ],
         )
-        await self.send(body, more=False)
+        await self.send(b"" if self.method == "HEAD" else body, more=False)
 
     async def answer_json(self, status: int, data: Any) -> None:
         await self.answer(status, msgspec.json.encode(data))

@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 
 from pilotlight.core import Usage
 from pilotlight.engines.base import Exchange
-from pilotlight.errors import EngineCrashedError, PilotlightError
+from pilotlight.errors import (
+    CapacityError,
+    EngineAnswerError,
+    EngineCrashedError,
+    PilotlightError,
+)
 from pilotlight.gateway.admission import Admission, Draft
 from pilotlight.gateway.http import EVENT_STREAM, Request
 from pilotlight.gateway.metrics import Metrics
@@ -182,7 +187,12 @@ class Inference:
         waiting: KeepAlive | None,
     ) -> None:
         if exchange.status != 200:
-            raise replica.engine.error(exchange.status, await _whole(exchange))
+            raise await _refusal(replica, exchange)
+        if plan.stream and not exchange.content_type.startswith(EVENT_STREAM):
+            raise EngineAnswerError(
+                f"the engine was asked for a stream and answered with {exchange.content_type!r}",
+                hint="ask it without stream",
+            )
         first = await exchange.read()
         self._first_token(replica)
         account.saw(first, time.perf_counter())
@@ -366,6 +376,14 @@ class KeepAlive:
             self._timer.cancel()
         if self._sending is not None:
             self._sending.cancel()
+
+
+async def _refusal(replica: Replica, exchange: Exchange) -> PilotlightError:
+    """The engine's refusal in our own terms, with the wait that it asks for."""
+    error = replica.engine.error(exchange.status, await _whole(exchange))
+    if isinstance(error, CapacityError) and error.retry_after_s is None:
+        error.retry_after_s = exchange.retry_after_s
+    return error
 
 
 async def _whole(exchange: Exchange) -> bytes:

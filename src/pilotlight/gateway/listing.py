@@ -19,6 +19,7 @@ from pilotlight.gateway.translate import ollama_catalog as ollama
 from pilotlight.gateway.wire.fields import OllamaRequest, validate_ollama
 from pilotlight.router.catalogue import Catalogue, Served
 from pilotlight.router.router import Router
+from pilotlight.store.address import shown_text
 
 BODY_BYTES = 65536
 
@@ -81,9 +82,10 @@ class ListingEndpoints:
         name = self._catalogue.name_of(body.get("model", body.get("name")))
         served = self._catalogue.served(name)
         if served is None:
+            ref = shown_text(self._catalogue.settings[name].ref)
             raise StoreError(
                 f"model {name!r} was never here, so nothing is known of it yet",
-                hint=f"run `pilotlight pull {self._catalogue.settings[name].ref}`, or ask it once",
+                hint=f"run `pilotlight pull {ref}`, or ask it once",
             )
         shown = await asyncio.to_thread(self._shown, name, served)
         await request.answer_json(200, ollama.show(shown))

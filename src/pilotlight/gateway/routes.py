@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from pilotlight.core import Operation, Surface
-from pilotlight.errors import PilotlightError
 from pilotlight.gateway.admin import AdminEndpoints
 from pilotlight.gateway.admission import Admission, Asked, Draft
 from pilotlight.gateway.app import Handler, Route, Routes
@@ -16,6 +15,9 @@ from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.status import StatusEndpoints
 from pilotlight.gateway.wire.fields import OllamaRequest
+
+END_USER_SHOWN = 128
+"""Characters of the client's word for its user in the log; the word may be a whole body long."""
 
 
 class InferenceEndpoints:
@@ -36,26 +38,25 @@ class InferenceEndpoints:
         raw = await request.body(self._max_body)
         draft = self._admission.draft(request, asked, raw)
         account = Account()
-        status = "error"
         try:
-            await until_gone(request, self._inference.run(request, draft, account))
-            status = str(request.status)
-        except PilotlightError as error:
-            status = str(error.status)
-            raise
+            await until_gone(request, self._work(request, draft, account))
         except ClientGone:
             self._metrics.cancelled.labels(draft.model).inc()
-            status = "cancelled"
             raise
         finally:
-            self._metrics.requests.labels(draft.model, asked.operation.value, status).inc()
             self._note(request, draft, account)
+
+    async def _work(self, request: Request, draft: Draft, account: Account) -> None:
+        if draft.at_once is not None:
+            await request.answer_json(200, draft.at_once)
+        else:
+            await self._inference.run(request, draft, account)
 
     def _note(self, request: Request, draft: Draft, account: Account) -> None:
         usage = account.usage
+        end_user = draft.plan.end_user if draft.plan else None
         request.notes.update(
-            model=draft.model,
-            end_user=draft.plan.end_user if draft.plan else None,
+            end_user=end_user[:END_USER_SHOWN] if end_user else None,
             replica=account.replica,
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
@@ -73,7 +74,8 @@ def build_routes(
     def infer(
         surface: Surface, operation: Operation, own: OllamaRequest | None = None
     ) -> dict[str, Route]:
-        return {"POST": Route(inference.endpoint(Asked(surface, operation, own)), surface)}
+        handler = inference.endpoint(Asked(surface, operation, own))
+        return {"POST": Route(handler, surface, operation)}
 
     return {
         "/v1/chat/completions": infer(openai, Operation.CHAT),
@@ -82,6 +84,8 @@ def build_routes(
         "/v1/responses": infer(openai, Operation.RESPONSES),
         "/v1/messages": infer(anthropic, Operation.MESSAGES),
         "/v1/messages/count_tokens": infer(anthropic, Operation.COUNT_TOKENS),
+        "/v1/rerank": infer(openai, Operation.RERANK),
+        "/v1/predict": infer(openai, Operation.PREDICT),
         "/tokenize": infer(openai, Operation.TOKENIZE),
         "/detokenize": infer(openai, Operation.DETOKENIZE),
         "/api/chat": infer(ollama, Operation.CHAT, OllamaRequest.CHAT),

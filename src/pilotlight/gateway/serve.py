@@ -7,11 +7,10 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pilotlight.config import Settings
 from pilotlight.engines.registry import FACTORIES, Factory
@@ -22,36 +21,59 @@ from pilotlight.gateway.access import require_keys_beyond_loopback
 from pilotlight.gateway.assembly import House, build
 from pilotlight.gateway.console import Console
 from pilotlight.gateway.keys import KeyStore
+from pilotlight.gateway.signals import Stop, either, held
 from pilotlight.machine import survey
 
 if TYPE_CHECKING:
-    import uvicorn
+    from pilotlight.gateway.server import Server
 
 log = logging.getLogger(__name__)
 
 
 def run(
     settings: Settings,
-    source: Path | None = None,
     *,
     factories: Mapping[str, Factory] = FACTORIES,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code. Blocks.
+    """Serve until SIGTERM or SIGINT; returns the exit code. Blocks, on the main thread.
 
     Raises:
         ConfigError, EngineOptionError: before anything was started.
     """
     logs.configure(settings.log_level, settings.log_format)
+    with held():
+        _check(settings)
+        with (
+            listen(settings.host, settings.port) as listener,
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            return runner.run(_serve(settings, listener, factories))
+
+
+def _check(settings: Settings) -> None:
+    """What can be wrong outside the configuration itself. Raises ConfigError."""
     require_keys_beyond_loopback(settings.host, KeyStore(settings.data_dir / "keys.json"))
-    listener = listen(settings.host, settings.port)
+    if settings.tls_certificate and settings.tls_key:
+        from pilotlight.gateway.tls import check_certificate
+
+        check_certificate(settings.tls_certificate, settings.tls_key)
+    try:
+        # Whoever makes it first decides its mode: it holds keys, logs and the server's address.
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"can't make data_dir {str(settings.data_dir)!r}: {error.strerror}",
+            hint="choose another with --data-dir",
+        ) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-
-        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
     except ImportError:
-        loop_factory = None
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_serve(settings, source, listener, factories))
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,28 +94,34 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def _serve(
     settings: Settings,
-    source: Path | None,
     listener: socket.socket,
     factories: Mapping[str, Factory],
 ) -> int:
-    fleet = LocalFleet(settings.data_dir / "logs")
+    stop = Stop()
     console = Console()
-    house = build(
-        settings, survey(), fleet, factories=factories, watchers=lambda m: console.beside(m)
-    )
-    try:
-        # The engines start first: their process start hides behind the imports below.
-        house.begin()
-        await asyncio.sleep(0)
-        server = _make_server(house.app, settings)
-        url = url_of(settings, listener)
-        with announced(settings.data_dir, url):
-            console.listening(url, house)
-            await _until_stopped(house, server, listener)
-    finally:
-        await house.close()
-        console.close()
+    machine = survey()
+    with stop.listening():
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(console.close)
+            fleet = LocalFleet(settings.data_dir / "logs")
+            closing.push_async_callback(fleet.close)
+            house = build(settings, machine, fleet, factories=factories, watchers=console.beside)
+            closing.push_async_callback(house.close)
+            await _begin(house, listener, stop, console)
     return 0
+
+
+async def _begin(house: House, listener: socket.socket, stop: Stop, console: Console) -> None:
+    # The engines start first: their process start hides behind the imports below.
+    house.begin()
+    await asyncio.sleep(0)
+    from pilotlight.gateway.server import make_server
+
+    server = make_server(house.app, house.settings)
+    url = url_of(house.settings, listener)
+    with announced(house.settings.data_dir, url):
+        console.listening(url, house)
+        await _until_stopped(house, server, listener, stop)
 
 
 def url_of(settings: Settings, listener: socket.socket) -> str:
@@ -106,7 +134,6 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
 def announced(data_dir: Path, url: str) -> Iterator[None]:
     """While serving, data_dir/server.json tells the command line where."""
     path = data_dir / "server.json"
-    data_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps({"url": url, "pid": os.getpid()}))
     os.replace(partial, path)
@@ -118,58 +145,26 @@ def announced(data_dir: Path, url: str) -> Iterator[None]:
                 path.unlink()
 
 
-def _make_server(app: Any, settings: Settings) -> uvicorn.Server:
-    import uvicorn
+async def _until_stopped(house: House, server: Server, listener: socket.socket, stop: Stop) -> None:
+    """Serve until a signal; then no new requests, those in flight finish, and out.
 
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield  # signals are ours: they drain before they stop
-
-    return Server(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=5,
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-        )
-    )
-
-
-async def _until_stopped(house: House, server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until a signal; then no new requests, those in flight finish, and out."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _on_signal, stopping, server)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopped = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            log.info("draining: requests in flight get %g s", house.settings.drain)
-            house.router.drain()
-            await house.router.quiet()
-            server.should_exit = True
-        await serving
-    finally:
-        stopped.cancel()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-def _on_signal(stopping: asyncio.Event, server: uvicorn.Server) -> None:
-    """The first asks, the second insists."""
-    if stopping.is_set():
-        server.force_exit = True
+    A second signal cuts short whatever is being waited for.
+    """
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    await either(stop.asked, serving)
+    if not serving.done():
+        await _drain(house, stop)
         server.should_exit = True
-    stopping.set()
+        await either(stop.insisted, serving)
+        if stop.insisted.is_set():
+            log.warning("stopping at once")
+            server.cut()
+    await serving
+
+
+async def _drain(house: House, stop: Stop) -> None:
+    log.info("draining: requests in flight get %g s", house.settings.drain)
+    house.router.drain()
+    quiet = asyncio.ensure_future(house.router.quiet())
+    await either(stop.insisted, quiet)
+    quiet.cancel()

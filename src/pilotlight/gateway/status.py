@@ -8,6 +8,7 @@ from pilotlight.gateway.keys import Key
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.router.state import ModelRecord, State
 
+_LOADED = (ReplicaState.STARTING, ReplicaState.LOADING, ReplicaState.READY)
 PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8"
 
 
@@ -15,6 +16,11 @@ def is_ready(state: State, model: ModelRecord) -> bool:
     """A model is as ready as it was promised to be: its `min` replicas proved themselves."""
     ready = sum(1 for r in state.of(model.name) if r.state is ReplicaState.READY)
     return ready >= model.settings.min or model.held_down
+
+
+def is_loaded(state: State, model: str) -> bool:
+    """Whether a replica has the model in memory, or will once its start is over."""
+    return any(r.state in _LOADED and not r.resting for r in state.of(model))
 
 
 class StatusEndpoints:
@@ -27,12 +33,16 @@ class StatusEndpoints:
         await request.answer_json(200, {"status": "ok"})
 
     async def ready(self, request: Request, key: Key | None) -> None:
-        """Send traffic here: every model with `min` is up, and nobody is draining."""
+        """Send traffic here: every model with `min` is up, and nobody is draining.
+
+        Whoever may ask models is told which are missing.
+        """
         missing = [m.name for m in self._state.models.values() if not is_ready(self._state, m)]
         if self._state.draining:
             await request.answer_json(503, {"status": "draining"})
         elif missing:
-            await request.answer_json(503, {"status": "loading", "models": missing})
+            names = {"models": missing} if request.trusted else {}
+            await request.answer_json(503, {"status": "loading", **names})
         else:
             await request.answer_json(200, {"status": "ready"})
 

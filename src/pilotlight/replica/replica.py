@@ -86,7 +86,10 @@ class Replica:
         trace.begin(FIRST_TOKEN)
 
     async def _prove(self) -> None:
-        """A canary token: an engine may call itself healthy and not work (llama.cpp #27309)."""
+        """A canary token: an engine may call itself healthy and not work (llama.cpp #27309).
+
+        One that bills by the token is only asked whether it is there.
+        """
         path, body = self.engine.canary(self.job)
         try:
             status, answer = await self.client.fetch(path, body, timeout_s=CANARY_TIMEOUT_S)
@@ -96,7 +99,7 @@ class Replica:
                 f"the engine of {self.job.name!r} loaded but gave no first token ({error})",
                 last_words=words,
             ) from None
-        if status != 200 or not _is_object(answer):
+        if status != 200 or not (body is None or _is_object(answer)):
             raise EngineStartError(
                 f"the engine of {self.job.name!r} loaded but refused its first request",
                 last_words=answer[:500].decode(errors="replace"),

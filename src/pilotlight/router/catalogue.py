@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from pilotlight.config import ModelSettings
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
-from pilotlight.engines.base import Engine, ModelJob
+from pilotlight.engines.base import Engine, Library, ModelJob
 from pilotlight.engines.registry import Engines
 from pilotlight.errors import UnknownModelError
 from pilotlight.replica.measured import Measured, Measurements, key_of
@@ -52,6 +54,11 @@ class Served:
         return self.measured.peak_bytes or self.predicted.ram_bytes
 
 
+def nothing_of(ref: ModelRef) -> ModelFiles:
+    """The files of a model that isn't kept here at all."""
+    return ModelFiles(ref, Path(os.devnull), 0)
+
+
 class Catalogue:
     """Every configured model; never answers "unknown" because a model is merely cold."""
 
@@ -74,6 +81,8 @@ class Catalogue:
             name: engines.get(m.engine).options(m.options) for name, m in models.items()
         }
         self._refs = {name: ModelRef.parse(m.ref) for name, m in models.items()}
+        self._elsewhere = {name for name in models if self.engine(name).owns(self._refs[name])}
+        """Models that their engine keeps itself: nothing of them is fetched to here."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.settings)
@@ -104,16 +113,32 @@ class Catalogue:
 
     def look(self, name: str) -> Served | None:
         """Use the files if the store has them already; touches no network."""
-        files = self._store.present(self._refs[name])
+        files = self._present(name)
         if files is not None and name not in self._served:
             self._served[name] = self._describe(name, files)
         return self._served.get(name)
 
+    def _present(self, name: str) -> ModelFiles | None:
+        ref = self._refs[name]
+        if name not in self._elsewhere:
+            return self._store.present(ref)
+        return None if isinstance(self.engine(name), Library) else nothing_of(ref)
+
     async def fetch(self, name: str, report: Report | None = None) -> ModelFiles:
-        """Have the files here, verified. Raises StoreError."""
-        return await self._store.resolve(
-            self._refs[name], digest=self.settings[name].digest, report=report
-        )
+        """Have the files here, verified. Raises StoreError; EngineError of an engine's own."""
+        ref, engine = self._refs[name], self.engine(name)
+        if name in self._elsewhere:
+            if isinstance(engine, Library):
+                return await engine.fetch(ref, self._options[name], report)
+            return nothing_of(ref)
+        return await self._store.resolve(ref, digest=self.settings[name].digest, report=report)
+
+    def declared(self, name: str) -> Capabilities | None:
+        """What an engine that keeps its models itself declares of one; asks nobody."""
+        if name not in self._elsewhere or isinstance(self.engine(name), Library):
+            return None
+        files = nothing_of(self._refs[name])
+        return self.engine(name).capabilities(files, self._options[name])
 
     async def describe(self, name: str, files: ModelFiles) -> Served:
         """Read the files' header. Raises EngineError, ModelFormatError."""

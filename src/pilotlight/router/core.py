@@ -16,6 +16,7 @@ from pilotlight.core import ReplicaState
 from pilotlight.errors import (
     DrainingError,
     EngineGoneError,
+    EngineUnreachableError,
     PilotlightError,
     QueueFullError,
     UnknownModelError,
@@ -283,13 +284,19 @@ class RouterCore:
         replica.move(ReplicaState.STOPPED, now)
         if event.error is not None and not ordered:
             self._count_crash(self.state.models[replica.model], event.error, now)
+            if isinstance(event.error, EngineUnreachableError):
+                # Nobody knows when it comes back: whoever waits hears of it now.
+                queue = self.state.models[replica.model].queue
+                return [Refuse(ticket, event.error) for ticket in queue]
         return ()
 
     def _count_crash(self, model: ModelRecord, error: PilotlightError, now: float) -> None:
         model.crashes += 1
         model.failure = error
         model.retry_at_s = now + backoff_s(model.crashes)
-        if model.crashes >= model.settings.max_crashes:
+        # What somebody else's engine is out of reach for passes without anybody mending it here.
+        lasting = not isinstance(error, EngineUnreachableError)
+        if lasting and model.crashes >= model.settings.max_crashes:
             model.given_up = True
             model.failure = EngineGoneError(
                 f"model {model.name!r} failed {model.crashes} times in a row and was given up: "

@@ -11,6 +11,7 @@ from yarl import URL
 
 from pilotlight.core import ModelRef
 
+_LOGIN = re.compile(r"(?<=//).*@")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -24,8 +25,8 @@ def redacted(text: str) -> str:
     """`text` for logs, errors and manifests: without user, password, query and fragment."""
     try:
         return str(exact_url(text).with_user(None).with_query(None).with_fragment(None))
-    except ValueError:  # not absolute: nothing in it to hide but the query
-        return text.partition("?")[0]
+    except ValueError:  # no URL at all, or one with a broken part: its secrets are hidden alike
+        return _LOGIN.sub("", re.split("[?#]", text, maxsplit=1)[0])
 
 
 def without_login(text: str) -> tuple[str, dict[str, str]]:
@@ -55,3 +56,8 @@ def file_name(text: str) -> str:
 def shown(ref: ModelRef) -> str:
     """`ref` for errors and manifests: an address without its secrets."""
     return redacted(str(ref)) if ref.scheme in ("https", "http") else str(ref)
+
+
+def shown_text(text: str) -> str:
+    """A ref as it stands in the configuration, without its secrets."""
+    return redacted(text) if ModelRef.parse(text).scheme in ("https", "http") else text

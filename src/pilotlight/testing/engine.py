@@ -45,6 +45,9 @@ class FakeEngine:
     def options(self, given: Mapping[str, Any]) -> FakeOptions:
         return FakeOptions.parse(given)
 
+    def owns(self, ref: ModelRef) -> bool:
+        return False
+
     def slots(self, options: FakeOptions) -> int:
         return options.parallel
 

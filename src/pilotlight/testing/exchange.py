@@ -15,6 +15,8 @@ class FakeExchange:
     ``closed`` (the reader left) or ``broken`` (the engine died).
     """
 
+    retry_after_s: float | None = None
+
     def __init__(self, path: str, body: bytes | None) -> None:
         self.path = path
         self.body = body

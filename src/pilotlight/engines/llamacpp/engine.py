@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pilotlight.core import Capabilities, Footprint, ModelFiles, Operation
+from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.llamacpp import memory, refusals
 from pilotlight.engines.llamacpp.options import Options, complete
@@ -91,6 +91,9 @@ class LlamacppEngine(ABC):
             raise EngineStartError(
                 f"the model {job.name!r} can't be loaded", last_words=error.message, hint=error.hint
             ) from None
+
+    def owns(self, ref: ModelRef) -> bool:
+        return False
 
     def slots(self, options: Options) -> int:
         return options.parallel

@@ -9,6 +9,7 @@ from pilotlight.core import Capabilities, Operation
 from pilotlight.gateway.translate import ollama_chat, ollama_embed, ollama_generate
 from pilotlight.gateway.translate.base import Context, Translation
 from pilotlight.gateway.translate.messages import messages
+from pilotlight.gateway.translate.rerank import rerank
 from pilotlight.gateway.translate.responses import responses
 from pilotlight.gateway.wire.tables.ollama import OllamaRequest
 
@@ -19,6 +20,11 @@ TRANSLATIONS: Mapping[Operation, Make] = {
     Operation.RESPONSES: responses,
 }
 """Operations that an engine without them still serves, over chat."""
+
+COMPLETED: Mapping[Operation, Callable[[Any, Capabilities, Context], Translation | None]] = {
+    Operation.RERANK: rerank,
+}
+"""Operations of the engine's own whose answers may lack something that the client asked for."""
 
 OLLAMA: Mapping[OllamaRequest, Make] = {
     OllamaRequest.CHAT: ollama_chat.chat,

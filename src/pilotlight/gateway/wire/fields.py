@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pilotlight.core import Capabilities, Operation
-from pilotlight.errors import FieldError
+from pilotlight.errors import FieldError, UnsupportedParameterError
 from pilotlight.gateway.wire.table import Request, Table
 from pilotlight.gateway.wire.tables.chat import CHAT
 from pilotlight.gateway.wire.tables.completions import (
@@ -30,6 +30,8 @@ from pilotlight.gateway.wire.tables.completions import (
 )
 from pilotlight.gateway.wire.tables.messages import COUNT_TOKENS, MESSAGES
 from pilotlight.gateway.wire.tables.ollama import OllamaRequest, check_ollama
+from pilotlight.gateway.wire.tables.predict import PREDICT
+from pilotlight.gateway.wire.tables.rerank import RERANK
 from pilotlight.gateway.wire.tables.responses import RESPONSES
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "engine_body",
     "handled",
     "honoured",
+    "refuse_lacking",
     "validate",
     "validate_ollama",
 ]
@@ -51,6 +54,21 @@ TABLES: Mapping[Operation, Table] = {
     Operation.COUNT_TOKENS: COUNT_TOKENS,
     Operation.TOKENIZE: TOKENIZE,
     Operation.DETOKENIZE: DETOKENIZE,
+    Operation.RERANK: RERANK,
+    Operation.PREDICT: PREDICT,
+}
+
+# What asks for nothing, so that even an engine that lacks the field may hear it.
+_ASKS_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "frequency_penalty": (0, 0.0),
+    "presence_penalty": (0, 0.0),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "response_format": ({"type": "text"},),
+    "stop": ([],),
+    "tools": ([],),
+    "tool_choice": ("auto", "none"),
 }
 
 # What translation to chat carries over: the feature, and the chat field it needs, if any.
@@ -110,6 +128,29 @@ def engine_body(
     """
     request = Request(body, capabilities, honoured(operation, capabilities))
     return TABLES[operation].engine_body(request)
+
+
+def refuse_lacking(
+    operation: Operation, body: Mapping[str, Any], capabilities: Capabilities
+) -> None:
+    """Refuse in an engine's `body` what this engine doesn't honour though others must.
+
+    Raises:
+        UnsupportedParameterError: naming the field.
+    """
+    for name in capabilities.lacks.get(operation, ()):
+        if body.get(name) is not None and not _asks_nothing(name, body[name]):
+            raise UnsupportedParameterError(
+                f"{name!r} is not honoured by this model's engine",
+                param=name,
+                hint="leave it out, or ask a model on an engine that has it",
+            )
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    # `0 == False` in Python, and `logprobs: 0` asks for the token's own.
+    known = _ASKS_NOTHING.get(name, ())
+    return any(value == each and type(value) is type(each) for each in known)
 
 
 def handled(operation: Operation) -> frozenset[str]:

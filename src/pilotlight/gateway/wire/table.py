@@ -56,6 +56,9 @@ class Table:
     tidy: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     """For fields with an inside: takes out what no engine should see, or returns it as it is."""
 
+    open: bool = False
+    """Whether every other field is the model's own, whatever it holds and also when it is null."""
+
     def check(self, request: Request) -> None:
         """Raises FieldError or UnsupportedParameterError, naming the field and the next step."""
         body, core, handled = request.body, self.core, self.handled
@@ -78,6 +81,8 @@ class Table:
             self.extras.get(name, anything)(name, value)
             return
         rule = self.no_op.get(name)
+        if rule is None and self.open:
+            return
         if rule is None:
             raise self._unknown(name, request)
         if not rule.allows(value):
@@ -107,7 +112,7 @@ class Table:
         drop = [
             name
             for name, value in body.items()
-            if value is None
+            if (value is None and not self.open)
             or (name in self.handled and name not in kept)
             or (name in self.no_op and name not in request.honoured)
         ]

@@ -93,6 +93,7 @@ _READERS: Mapping[Operation, Callable[[bytes, bytes], Usage | None]] = {
     Operation.COMPLETIONS: _openai,
     Operation.RESPONSES: _openai,
     Operation.EMBEDDINGS: _embeddings,
+    Operation.RERANK: _embeddings,
     Operation.MESSAGES: _messages,
 }
 
