@@ -90,7 +90,9 @@ async def loaded(subject: Subject) -> AsyncIterator[EngineProcess]:
         yield process
 
 
-async def _json(process: EngineProcess, request: tuple[str, bytes], expected: int = 200) -> Any:
+async def _json(
+    process: EngineProcess, request: tuple[str, bytes | None], expected: int = 200
+) -> Any:
     status, body = await process.client.fetch(*request, timeout_s=60.0)
     assert status == expected, f"{request[0]} answered {status}: {body[:300]!r}"
     return msgspec.json.decode(body)
