@@ -32,6 +32,8 @@ PATHS: Mapping[Operation, str] = {
     Operation.COUNT_TOKENS: "/v1/messages/count_tokens",
     Operation.TOKENIZE: "/tokenize",
     Operation.DETOKENIZE: "/detokenize",
+    Operation.RERANK: "/v1/rerank",
+    Operation.PREDICT: "/v1/predict",
 }
 
 
