@@ -95,7 +95,9 @@ def test_ctrl_c_stops_the_answer_and_the_talk_goes_on(
 
 def test_ctrl_c_at_the_prompt_leaves_nothing_and_ctrl_d_leaves(terminal: Terminal) -> None:
     terminal.until(">>> ")
-    terminal.type("half a question" + _CTRL_C)
+    terminal.type("half a question")
+    terminal.until("half a question")  # echoed: line editing is at work and hears the signal
+    terminal.type(_CTRL_C)
     terminal.until("/exit leaves")
     terminal.until(">>> ")
     terminal.type(_CTRL_D)
