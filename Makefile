@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELF := --no-deps --no-build-isolation --editable .
 
-.PHONY: help serve test test-fast test-real check format bench lock clean
+.PHONY: help serve test test-fast test-real check format bench lock lock-engines clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -48,6 +48,10 @@ lock: $(DEV) ## resolve the versions anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra llamacpp --extra dev pyproject.toml \
 	  requirements/build.in -c requirements/serve.lock -o requirements/dev.lock
+
+lock-engines: $(DEV) ## resolve the engines' environments anew (ARGS=vllm-cpu for one)
+	$(INSTALL) uv packaging
+	$(BIN)/python requirements/engines/lock.py $(ARGS)
 
 clean: ## forget the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -62,6 +62,9 @@ WORLD = frozenset({
     "subprocess", "tempfile", "threading", "time",
 })  # fmt: skip
 
+# Packages that run in another interpreter, under another name, where nothing of ours is installed.
+HOSTS = ("engines.python.pilotlight_host", "engines.transformers.host")
+
 HEAVY = ("aiohttp", "prometheus_client", "psutil", "uvicorn", "uvloop", "xllamacpp", "yaml")
 
 
@@ -79,9 +82,16 @@ def imports(module: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (_ours(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively, which hides the arrow"
-            found = str(node.module)
+            found = str(node.module) if node.level == 0 else _beside(module, node)
             yield from (_member(found, alias.name) for alias in node.names)
+
+
+def _beside(module: str, node: ast.ImportFrom) -> str:
+    """A relative import hides the arrow; only a host needs it, for its package's name changes."""
+    host = next((host for host in HOSTS if _within(module, host)), None)
+    assert host, f"{module} imports relatively, which hides the arrow"
+    assert node.level == 1, f"{module} imports from around its package"
+    return f"{ROOT}.{host}.{node.module}" if node.module else f"{ROOT}.{host}"
 
 
 def _member(module: str, name: str) -> str:
@@ -144,6 +154,13 @@ def test_the_llamacpp_wheel_is_imported_by_its_host_process_alone() -> None:
 
 def test_the_host_process_imports_nothing_of_ours() -> None:
     assert not [name for name in imports("engines.llamacpp.host") if is_ours(name)]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_host_packages_import_nothing_of_ours_but_themselves(host: str) -> None:
+    for module in (module for module in TREES if _within(module, host)):
+        wrong = [name for name in imports(module) if is_ours(name) and not _within(name, host)]
+        assert not wrong, f"{module} imports {wrong}"
 
 
 def test_the_command_line_starts_without_the_heavy_parts() -> None:

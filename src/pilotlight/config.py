@@ -87,6 +87,15 @@ class ModelPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowSettings:
+    """Where requests go that would wait too long; see gateway.overflow."""
+
+    to: str = setting(help="the model that answers instead")
+    queue: int = setting(0, help="requests that may wait here before more are sent there")
+    usd_per_day: float | None = setting(None, help="most that this may cost in a day (UTC)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings(ModelPolicy):
     """One served model."""
 
@@ -99,6 +108,13 @@ class ModelSettings(ModelPolicy):
     digest: str | None = setting(
         None, help="sha256:<hex> the file must have", example="sha256:" + "0123456789abcdef" * 4
     )
+    private: bool = setting(False, help="its requests are never answered by another model")
+    overflow: OverflowSettings | None = setting(
+        None,
+        help="when `queue` requests wait already, the next is answered by model `to` instead, "
+        "for at most `usd_per_day` a day (UTC); off unless set",
+        example={"to": "cloud", "queue": 8, "usd_per_day": 5.0},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +123,7 @@ class LlamacppSettings:
 
     server: Path | None = setting(
         None,
-        help="path of a llama-server; else the one on PATH, else the xllamacpp wheel",
+        help="path of a llama-server; else llamacpp-native, the one on PATH, the xllamacpp wheel",
         example="/usr/local/bin/llama-server",
     )
     prefer: str = setting("auto", help="auto, server (llama-server only) or wheel (xllamacpp only)")
@@ -298,12 +314,25 @@ def _parse_tree(cls: type[_T], given: Any, where: str, source: str, base: _T | N
         values[name] = _parse_value(hints[name], value, spot, source, inner)
     if base is not None:
         return replace(base, **values)  # type: ignore[type-var]
+    _reject_missing(cls, values, where, source)
     return cls(**values)
 
 
+def _reject_missing(cls: type, values: Mapping[str, Any], where: str, source: str) -> None:
+    for item in fields(cls):
+        needed = item.default is MISSING and item.default_factory is MISSING
+        if needed and item.name not in values:
+            raise ConfigError(
+                f"{source}: {where} has no {item.name}",
+                hint=f"give {where}.{item.name}: {item.metadata['help']}",
+            )
+
+
 def _parse_value(kind: Any, value: Any, where: str, source: str, base: Any) -> Any:
-    if is_dataclass(kind):
-        return _parse_tree(typing.cast("type[Any]", kind), value, where, source, base)
+    if value is None and bare(kind) is not kind:
+        return None
+    if is_dataclass(bare(kind)):
+        return _parse_tree(typing.cast("type[Any]", bare(kind)), value, where, source, base)
     if bare(kind) in SCALARS:
         return parse_scalar(value, kind, where, source)
     return dict(_require_mapping(value, where, source))
@@ -363,6 +392,48 @@ def _check_bounds(policy: ModelPolicy, where: str, source: str) -> None:
         raise ConfigError(
             f"{source}: {where}.min is {policy.min}, over {where}.max, which is {policy.max}",
             hint=f"set {where}.max to at least {policy.min}",
+        )
+
+
+def _check_overflows(models: Mapping[str, ModelSettings]) -> None:
+    """Raises ConfigError for requests that would go nowhere, in a circle, or where they mustn't."""
+    names = {alias: name for name, model in models.items() for alias in (name, *model.aliases)}
+    for name, model in models.items():
+        if model.overflow is not None:
+            _check_overflow(name, model, model.overflow, models, names)
+
+
+def _check_overflow(
+    name: str,
+    model: ModelSettings,
+    overflow: OverflowSettings,
+    models: Mapping[str, ModelSettings],
+    names: Mapping[str, str],
+) -> None:
+    where = f"models.{name}.overflow"
+    target = names.get(overflow.to)
+    if model.private:
+        raise ConfigError(
+            f"{where} is set for a private model", hint=f"remove it, or models.{name}.private"
+        )
+    if target is None:
+        close = difflib.get_close_matches(overflow.to, list(names), n=1)
+        raise ConfigError(
+            f"{where}.to is {overflow.to!r}, which is no model here",
+            hint=f"did you mean {close[0]!r}?" if close else f"models: {', '.join(models)}",
+        )
+    if target == name:
+        raise ConfigError(f"{where}.to is the model itself", hint="name another model")
+    if models[target].overflow is not None:
+        raise ConfigError(
+            f"{where}.to is {overflow.to!r}, which overflows too",
+            hint="requests overflow once: name a model without overflow",
+        )
+    budget = overflow.usd_per_day
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise ConfigError(
+            f"{where}.usd_per_day is {budget!r}, expected dollars, more than none",
+            hint="give a number such as 5, or remove the overflow",
         )
 
 
@@ -467,6 +538,7 @@ def load(
         if not isinstance(entry, ModelSettings):
             entry = parse_model(name, entry, alone, "command line")
         listed[name] = entry
+    _check_overflows(listed)
     return replace(settings, models=listed)
 
 

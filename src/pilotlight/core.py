@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pilotlight.errors import ModelRefError
 
@@ -155,6 +155,9 @@ class Capabilities:
     thinking: bool = False
     lora: bool = False
     """Whether LoRA adapters can be laid over the model."""
+
+    stream_usage: Literal["always", "asked"] = "always"
+    """Whether a stream counts its tokens by itself, or only for ``include_usage``."""
 
     model: str | None = None
     """What the engine's server calls the model, where it insists; None: any name will do."""

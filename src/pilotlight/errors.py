@@ -143,9 +143,16 @@ class EngineCrashedError(EngineError):
 
 
 class EngineUnreachableError(EngineError):
-    """Passes by itself, so a model is never given up for it."""
+    """Passes by itself, so a model is never given up for it.
+
+    `sent` is False when the request can't have got there, so nobody can bill for it.
+    """
 
     code = "engine_unreachable"
+
+    def __init__(self, message: str, *, hint: str | None = None, sent: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.sent = sent
 
 
 class EngineTimeoutError(EngineUnreachableError):
@@ -231,6 +238,7 @@ class ForbiddenError(RequestError):
 class UnknownModelError(RequestError):
     status = 404
     code = "model_not_found"
+    exit_code = 4
 
 
 class UnknownKeyError(RequestError):

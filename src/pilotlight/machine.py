@@ -41,11 +41,11 @@ class Machine:
         return f"{self.cpu} x{self.cores}, {self.ram_bytes >> 20} MiB, {gpus}"
 
 
-# The sets that change how fast llama.cpp runs, in /proc/cpuinfo's own words.
-_NOTABLE = (
+NOTABLE = (
     "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
     "avx512_bf16", "avx512vbmi", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "sve", "sve2",
 )  # fmt: skip
+"""The sets that change how fast llama.cpp runs, in /proc/cpuinfo's own words."""
 
 
 def survey() -> Machine:
@@ -56,7 +56,7 @@ def survey() -> Machine:
         cores=_cores(),
         ram_bytes=memory_limit_bytes(),
         gpus=tuple(_gpus()),
-        instruction_sets=frozenset(flags) & frozenset(_NOTABLE),
+        instruction_sets=frozenset(flags) & frozenset(NOTABLE),
     )
 
 

@@ -77,7 +77,7 @@ def test_the_example_options_are_the_engines_own() -> None:
     from pilotlight.machine import Machine
 
     machine = Machine("test", 2, 2**33, (), frozenset())
-    [(_, _, options)] = config.mappings(ModelSettings)
+    options = {name: example for name, _, example in config.mappings(ModelSettings)}["options"]
     try:
         engine = Engines(config.EngineSettings(), machine).get("llamacpp")
     except EngineMissingError as error:

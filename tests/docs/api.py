@@ -12,7 +12,7 @@ from pilotlight.gateway.status import StatusEndpoints
 _absent: Any = None  # a route table asks nothing of what its handlers will use
 
 ROUTES = build_routes(
-    InferenceEndpoints(_absent, _absent, _absent, 0),
+    InferenceEndpoints(_absent, _absent, _absent, _absent, 0),
     ListingEndpoints(_absent, _absent, _absent, _absent),
     StatusEndpoints(_absent, _absent),
     AdminEndpoints(_absent, _absent, _absent, lambda: 0.0),

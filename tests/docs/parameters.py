@@ -34,6 +34,8 @@ PATHS: Mapping[Operation, str] = {
     Operation.DETOKENIZE: "/detokenize",
     Operation.RERANK: "/v1/rerank",
     Operation.PREDICT: "/v1/predict",
+    Operation.RERANK: "/v1/rerank",
+    Operation.PREDICT: "/v1/predict",
 }
 
 
@@ -60,6 +62,8 @@ def _section(path: str, table: Table, extras: frozenset[str]) -> str:
     if beyond := sorted(extras - set(table.core)):
         lines.append(f"- Honoured by llama.cpp besides: {_names(beyond)}.")
     lines.append(f"- Acted on by the gateway: {_names(table.handled)}.")
+    if table.open:
+        lines.append("- Every other field is the model's own.")
     rules = {name: rule for name, rule in table.no_op.items() if name not in extras}
     return "\n".join([*lines, *_only_as(rules)])
 

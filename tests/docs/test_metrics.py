@@ -38,10 +38,12 @@ def shown(scrape: str) -> dict[str, Shape]:
 async def test_every_metric_with_its_type_and_labels(tmp_path: Path) -> None:
     async with served(tmp_path) as (house, client):
         await client.post("/v1/chat/completions", json=chat(stream=True))
-        # Three that only misfortune counts; what leads to them is tested with the gateway.
+        # Some that only misfortune counts; what leads to them is tested with the gateway.
         house.metrics.cancelled.labels(MODEL).inc()
         house.metrics.broken.labels(MODEL).inc()
         house.metrics.leaving(MODEL, "evicted for another")
+        house.metrics.overflows.labels(MODEL, "another").inc()
+        house.metrics.overflow_usd.labels(MODEL, "another").inc()
         scrape = (await client.get("/metrics")).text
         there = {name: shape for name, shape in shown(scrape).items() if "_created" not in name}
         assert documented() == there

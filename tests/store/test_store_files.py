@@ -132,3 +132,9 @@ async def test_a_directory_that_cant_be_made_is_named(
     ref = ModelRef.parse(server.add("/tiny.gguf", Page(gguf())))
     with pytest.raises(StoreError, match="can't make the store's directory"):
         await make_store().resolve(ref)
+
+
+async def test_a_ref_that_is_an_engines_own_affair_names_the_engine(store: Store) -> None:
+    with pytest.raises(SourceError, match="nothing to fetch") as caught:
+        await store.resolve(ModelRef("python", "mine.py:Mine"))
+    assert caught.value.hint == "write engine: python beside the ref"

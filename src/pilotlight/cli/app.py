@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "stop": ("models", "stop"),
     "pull": ("pull", "pull"),
     "doctor": ("doctor", "doctor"),
+    "engines": ("engines", "engines"),
     "keys": ("keys", "keys"),
     "config": ("configuration", "config"),
     "completion": ("completion", "completion"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pilotlight.cli.exits import MEANINGS, Exit
 
@@ -38,3 +39,25 @@ class Group(click.Group):
         kwargs.setdefault("context_settings", {}).setdefault("max_content_width", 100)
         kwargs.setdefault("no_args_is_help", False)
         super().__init__(*args, **kwargs)
+
+
+class CommandGroup(Command, Group):
+    """A command with commands below it, such as a list and one entry of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, invoke_without_command=True, **kwargs)
+
+
+def above(context: click.Context) -> bool:
+    """Whether the command that was asked for is one below this one.
+
+    Raises:
+        click.UsageError: options were given here, where that one would never see them.
+    """
+    if context.invoked_subcommand is None:
+        return False
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            message = f"{option.opts[0]} belongs after {context.invoked_subcommand!r}"
+            raise click.UsageError(message, context)
+    return True

@@ -61,6 +61,7 @@ def _check_models(settings: Settings) -> list[str]:
         ConfigError, EngineOptionError: an unknown engine, an option it doesn't have.
     """
     from pilotlight.engines.registry import Engines
+    from pilotlight.gateway.prices import bills
     from pilotlight.machine import survey
 
     engines = Engines(settings.engines, survey())
@@ -70,6 +71,8 @@ def _check_models(settings: Settings) -> list[str]:
             engines.get(model.engine).options(model.options)
         except EngineMissingError as error:
             unchecked.append(f"models.{name}.options not checked: {error.message}")
+    if not unchecked:
+        bills(settings.models, engines)
     return unchecked
 
 

@@ -44,12 +44,12 @@ def doctor(context: click.Context, /, as_json: bool, file: Path | None, **flags:
     if as_json:
         click.echo(json.dumps({"checks": [asdict(finding) for finding in findings]}))
     else:
-        _print(findings)
+        show(findings)
     failed = any(finding.verdict is Verdict.FAIL for finding in findings)
     return Exit.FAILURE if failed else Exit.OK
 
 
-def _print(findings: Iterable[Finding]) -> None:
+def show(findings: Iterable[Finding]) -> None:
     for finding in findings:
         verdict = click.style(f"{finding.verdict:4}", fg=_COLORS[finding.verdict])
         click.echo(f"{verdict}  {finding.name}: {finding.found}")

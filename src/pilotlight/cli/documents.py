@@ -50,6 +50,19 @@ model leaves out comes from `defaults`. Without any model, {default} is served a
 """
 
 
+_CLOUD = {
+    "ref": "openai:big-one",
+    "engine": "openai",
+    "options": {
+        "base_url": "https://api.example.com/v1",
+        "api_key_env": "CLOUD_KEY",
+        "context": 128000,
+        "usd_per_mtok_in": 1.0,
+        "usd_per_mtok_out": 4.0,
+    },
+}
+
+
 def example() -> str:
     """The text of config.example.yaml: valid as it is, and with every line uncommented."""
     lines = [_EXAMPLE_HEAD]
@@ -88,6 +101,8 @@ def _example_models() -> Iterator[str]:
             else:
                 yield from _setting_lines(item, depth=2)
         yield from _mapping_lines()
+    yield from ("  # a model that somebody else runs, for what is too much for this machine",
+                f"  #cloud: {_flow(_CLOUD)}")  # fmt: skip
 
 
 def _mapping_lines() -> Iterator[str]:

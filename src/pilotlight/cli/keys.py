@@ -17,7 +17,7 @@ from pilotlight.cli.table import table
 from pilotlight.quantities import parse_seconds
 
 if TYPE_CHECKING:
-    from pilotlight.gateway.keys import Key, KeyStore
+    from pilotlight.gateway.keys import Key, KeyStore, Role
 
 
 @click.group(cls=Group)
@@ -55,6 +55,9 @@ def _read_lifetime(
 @click.option("--name", metavar="NAME", default="", help="a note on who or what uses the key")
 @click.option("--admin", is_flag=True, help="may also load and stop models")
 @click.option(
+    "--private", is_flag=True, help="its requests never overflow: they wait for the model they ask"
+)
+@click.option(
     "--expires",
     "expires_s",
     metavar="DURATION",
@@ -70,6 +73,7 @@ def create(
     /,
     name: str,
     admin: bool,
+    private: bool,
     expires_s: float | None,
     as_json: bool,
     file: Path | None,
@@ -79,13 +83,15 @@ def create(
 
     It is shown this once: only its hash is kept.
     """
-    key, text = _store(context, file).create(name, "admin" if admin else "user", expires_s)
+    role: Role = "admin" if admin else "user"
+    key, text = _store(context, file).create(name, role, expires_s, private=private)
     if as_json:
         click.echo(json.dumps({**_entry(key), "key": text}))
         return
     click.echo(text)
+    kind = f"private {key.role}" if private else key.role
     click.echo(
-        f"{key.role} key {key.id}: keep it now, it can't be shown again; "
+        f"{kind} key {key.id}: keep it now, it can't be shown again; "
         f"clients send it as Authorization: Bearer {text[:6]}…",
         err=True,
     )
@@ -102,8 +108,8 @@ def list_keys(context: click.Context, /, as_json: bool, file: Path | None, **fla
     if as_json:
         click.echo(json.dumps({"keys": entries}))
         return
-    columns = ("id", "name", "role", "created", "expires", "state")
-    rows = [[str(entry[column] or "") for column in columns] for entry in entries]
+    columns = ("id", "name", "role", "private", "created", "expires", "state")
+    rows = [[_cell(entry[column]) for column in columns] for entry in entries]
     click.echo(table([column.upper() for column in columns], rows))
 
 
@@ -124,11 +130,16 @@ def revoke(
     click.echo(json.dumps(_entry(key)) if as_json else f"revoked {key.id}")
 
 
+def _cell(value: Any) -> str:
+    return "yes" if value is True else str(value or "")
+
+
 def _entry(key: Key) -> Mapping[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
         "role": key.role,
+        "private": key.private,
         "created": _date(key.created_s),
         "expires": _date(key.expires_s),
         "revoked": _date(key.revoked_s),

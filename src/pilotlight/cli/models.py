@@ -1,4 +1,4 @@
-"""`pilotlight models`, `load` and `stop`: the models of a running server."""
+"""`pilotlight models`, `models show`, `load` and `stop`: the models of a running server."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from pilotlight.cli.client import server_flags, the_server
-from pilotlight.cli.command import Command
+from pilotlight.cli.command import Command, CommandGroup, above
 from pilotlight.cli.completion import complete_model
 from pilotlight.cli.connection import ask
+from pilotlight.cli.description import find, show_model
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.table import table
 from pilotlight.quantities import about_bytes, about_seconds
@@ -19,8 +20,8 @@ from pilotlight.quantities import about_bytes, about_seconds
 _EXITS = (Exit.UNREACHABLE, Exit.NOT_FOUND, Exit.NOT_ALLOWED)
 
 
-@click.command(
-    cls=Command,
+@click.group(
+    cls=CommandGroup,
     examples=("pilotlight models", "pilotlight models --json"),
     exits=(Exit.UNREACHABLE, Exit.NOT_ALLOWED),
 )
@@ -29,6 +30,8 @@ _EXITS = (Exit.UNREACHABLE, Exit.NOT_FOUND, Exit.NOT_ALLOWED)
 @click.pass_context
 def models(context: click.Context, /, as_json: bool, **flags: Any) -> None:
     """List the models of the running server, loaded or not."""
+    if above(context):
+        return
     answer = ask(the_server(context), "GET", "/pilotlight/v1/models")
     click.echo(json.dumps(answer) if as_json else show_models(answer))
 
@@ -47,6 +50,23 @@ def show_models(answer: Mapping[str, Any]) -> str:
         for model in answer["models"]
     ]
     return table(("MODEL", "ALIASES", "STATE", "SIZE", "CONTEXT", "ENGINE", "REF"), rows)
+
+
+@models.command(
+    "show",
+    cls=Command,
+    examples=("pilotlight models show smollm2:135m", "pilotlight models show smollm2:135m --json"),
+    exits=_EXITS,
+)
+@click.argument("model", shell_complete=complete_model)
+@click.option("--json", "as_json", is_flag=True, help="print the model's entry as JSON")
+@server_flags
+@click.pass_context
+def show(context: click.Context, /, model: str, as_json: bool, **flags: Any) -> None:
+    """Show what MODEL can do on its engine, and what it takes."""
+    answer = ask(the_server(context), "GET", "/pilotlight/v1/models")
+    entry = find(answer["models"], model)
+    click.echo(json.dumps(entry) if as_json else show_model(entry))
 
 
 @click.command(cls=Command, examples=("pilotlight load smollm2:135m",), exits=_EXITS)

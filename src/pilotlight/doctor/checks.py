@@ -42,13 +42,13 @@ _SMALLEST_MODEL_BYTES = 512 * 2**20
 _ROOM_FOR_MODELS_BYTES = 10 * 10**9
 _MANY_FILES = 4096
 
-# What llama.cpp's CPU code is compiled for or not, and gains from.
-_WIDE = frozenset({
+WIDE = frozenset({
     "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16",
     "asimddp", "i8mm", "sve", "sve2",
 })  # fmt: skip
+"""What llama.cpp's CPU code is compiled for or not, and gains from."""
 
-_NATIVE = "build or install a native llama-server and set engines.llamacpp.server to its path"
+_NATIVE = "pilotlight engines install llamacpp-native"
 _INSTALL = "pip install 'pilotlight[llamacpp]', or put a llama-server on PATH"
 
 
@@ -99,7 +99,7 @@ def gpus(facts: Facts) -> Finding:
         return _warn(
             "gpus",
             f"{names}; {facts.engine.path} can't use them",
-            "install a llama-server built with CUDA and set engines.llamacpp.server to its path",
+            f"{_NATIVE} (needs nvcc), or set engines.llamacpp.server to one built with CUDA",
         )
     return _ok("gpus", names)
 
@@ -120,9 +120,10 @@ def build(facts: Facts) -> Finding:
     program = facts.engine
     if program is None or program.instruction_sets is None:
         return _ok("instruction sets", f"the machine has {has}")
-    unused = (facts.machine.instruction_sets & _WIDE) - program.instruction_sets
-    # A GPU does the work: the processor's instructions hardly matter.
-    if not unused or program.gpus:
+    unused = (facts.machine.instruction_sets & WIDE) - program.instruction_sets
+    # A GPU does the work: the processor's instructions hardly matter. And one compiled here
+    # has whatever the compiler knows.
+    if not unused or program.gpus or program.compiled_here:
         return _ok("instruction sets", f"{program.path} uses what the machine has: {has}")
     return _warn(
         "instruction sets",
@@ -130,6 +131,10 @@ def build(facts: Facts) -> Finding:
         "times the load on an AVX-512 machine",
         _NATIVE,
     )
+
+
+def installed(facts: Facts) -> Finding:
+    return _ok("other engines", ", ".join(facts.installed) or "none installed")
 
 
 def port(facts: Facts) -> Finding:
@@ -187,7 +192,7 @@ def proxies(facts: Facts) -> Finding:
 
 
 CHECKS: tuple[Callable[[Facts], Finding], ...] = (
-    cores, memory, disk, data_dir, gpus, engine, build, port, open_files, keys, proxies,
+    cores, memory, disk, data_dir, gpus, engine, build, installed, port, open_files, keys, proxies,
 )  # fmt: skip
 
 

@@ -35,6 +35,9 @@ class Program:
     gpus: int | None = None
     """Accelerators it can use; None when it doesn't say."""
 
+    compiled_here: bool = False
+    """By `pilotlight engines install`, with all that this machine's compiler knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeysFile:
@@ -61,6 +64,9 @@ class Facts:
     server: Program | None
     server_configured: bool
     wheel: Program | None
+    installed: tuple[str, ...]
+    """The engines with environments of their own, as people read them."""
+
     host: str
     port: int
     port_state: PortState

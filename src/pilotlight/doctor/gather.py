@@ -17,6 +17,7 @@ import psutil
 from pilotlight.config import Settings
 from pilotlight.doctor.facts import Facts, KeysFile, PortState
 from pilotlight.doctor.programs import find_server, find_wheel
+from pilotlight.engines.environments import installed
 from pilotlight.machine import survey
 from pilotlight.redact import without_credentials
 
@@ -37,9 +38,10 @@ def gather(settings: Settings, running_url: str | None, environ: Mapping[str, st
         data_dir_problem=_write_problem(_existing(settings.data_dir)),
         disk_free_bytes=shutil.disk_usage(_existing(settings.data_dir)).free,
         engine_prefer=llamacpp.prefer,
-        server=find_server(llamacpp.server),
+        server=find_server(llamacpp.server, settings.engines.directory),
         server_configured=llamacpp.server is not None,
         wheel=find_wheel(),
+        installed=_installed(settings.engines.directory),
         host=settings.host,
         port=settings.port,
         port_state=_port_state(settings.host, settings.port, running_url),
@@ -48,6 +50,11 @@ def gather(settings: Settings, running_url: str | None, environ: Mapping[str, st
         keys=_keys_file(settings.data_dir / "keys.json"),
         proxies=_proxies(environ),
     )
+
+
+def _installed(directory: Path | None) -> tuple[str, ...]:
+    found = installed(directory) if directory else []
+    return tuple(f"{each.name} {each.version} ({each.record.variant})" for each in found)
 
 
 def _existing(path: Path) -> Path:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pilotlight.doctor.facts import Program
+from pilotlight.engines.llamacpp.choice import unconfigured_servers
+from pilotlight.engines.llamacpp.system_info import instruction_sets
 
 _PATIENCE_S = 20.0  # a CUDA build looks for its devices first
-
-# llama.cpp's names for what /proc/cpuinfo calls otherwise; the others differ by case alone.
-_RENAMED = {
-    "avx512": ("avx512f", "avx512bw"),
-    "avx512_vbmi": ("avx512vbmi",),
-    "neon": ("asimd",),
-    "dotprod": ("asimddp",),
-    "matmul_int8": ("i8mm",),
-}
 
 _ASK_WHEEL = """
 import json, xllamacpp
@@ -33,17 +27,41 @@ print(json.dumps({"system": xllamacpp.get_system_info(), "gpus": gpus}))
 """
 
 
-def find_server(configured: Path | None) -> Program | None:
-    """The llama-server of the settings, else the one on PATH; None where there is none."""
-    path = str(configured) if configured else shutil.which("llama-server")
-    if path is None:
-        return None
+def find_server(configured: Path | None, directory: Path | None = None) -> Program | None:
+    """The llama-server of the settings, else the first that runs of those installed under
+    `directory` and on PATH, else the first of them; None where there is none."""
+    if configured:
+        return _ask_server(str(configured))
+    found = [
+        replace(_ask_server(str(path)), compiled_here=_within(path, directory))
+        for path in unconfigured_servers(directory)
+    ]
+    return next((program for program in found if program.version), found[0] if found else None)
+
+
+def _within(path: Path, directory: Path | None) -> bool:
+    return directory is not None and path.is_relative_to(directory.resolve())
+
+
+def _ask_server(path: str) -> Program:
     try:
         said = _run([path, "--version"])
         devices = _run([path, "--list-devices"])
     except (OSError, subprocess.SubprocessError) as error:
         return Program(path, error=_reason(error))
-    return Program(path, version=_version(said), gpus=_listed_devices(devices))
+    return Program(path, _version(said), None, _compiled_for(path), _listed_devices(devices))
+
+
+def _compiled_for(path: str) -> frozenset[str] | None:
+    """At this verbosity it says so before it finds that it has no model, and ends."""
+    with tempfile.TemporaryDirectory() as nowhere:
+        argv = [path, "-lv", "5", "--offline", "--model", f"{nowhere}/none.gguf", "--port", "0"]
+        try:
+            said = _run(argv, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return None
+    match = re.search(r"system_info: .*", said)
+    return instruction_sets(match[0]) if match else None
 
 
 def find_wheel() -> Program | None:
@@ -59,13 +77,7 @@ def find_wheel() -> Program | None:
     return Program("xllamacpp", number, None, instruction_sets(answer["system"]), answer["gpus"])
 
 
-def instruction_sets(system_info: str) -> frozenset[str]:
-    """``CPU : AVX2 = 1 | AVX512 = 1 | …`` → the kernel's names of what is compiled in."""
-    names = [name.lower() for name in re.findall(r"(\w+) = [1-9]", system_info)]
-    return frozenset(kernel for name in names for kernel in _RENAMED.get(name, (name,)))
-
-
-def _run(argv: Sequence[str]) -> str:
+def _run(argv: Sequence[str], *, check: bool = True) -> str:
     """Both streams together: llama-server writes its version to stderr."""
     done = subprocess.run(
         argv,
@@ -73,7 +85,7 @@ def _run(argv: Sequence[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=_PATIENCE_S,
-        check=True,
+        check=check,
         env={**os.environ, "LC_ALL": "C"},
     )
     return done.stdout.decode(errors="replace")

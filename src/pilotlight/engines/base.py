@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
 from pilotlight.errors import PilotlightError
@@ -51,6 +52,11 @@ class Remote:
 
     farewell: tuple[str, bytes] | None = None
     """Path and body of a last request when the engine is let go, such as to free its memory."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this very machine: then its memory is ours, and no proxy is asked."""
+        return urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,65 @@ Factory = Callable[[EngineSettings, Machine], Engine]
 def _llamacpp(settings: EngineSettings, machine: Machine) -> Engine:
     from pilotlight.engines.llamacpp import choose
 
-    return choose(settings.llamacpp, machine)
+    return choose(settings.llamacpp, machine, settings.directory)
 
 
-FACTORIES: Mapping[str, Factory] = {"llamacpp": _llamacpp}
+def _openai(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.openai import OpenAIEngine
+
+    return OpenAIEngine()
+
+
+def _ollama(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.ollama import OllamaEngine
+
+    assert settings.directory is not None, "config.load gives it its default"
+    return OllamaEngine(settings.directory / "ollama")
+
+
+def _python(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.python.engine import PythonEngine
+
+    return PythonEngine()
+
+
+def _transformers(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.transformers import TransformersEngine
+
+    assert settings.directory is not None, "config.load gives it its default"
+    return TransformersEngine(settings.directory, machine)
+
+
+def _vllm(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.vllm import choose
+
+    assert settings.directory is not None, "config.load gives it its default"
+    return choose(settings.directory, machine)
+
+
+def _preset(name: str) -> Factory:
+    def make(settings: EngineSettings, machine: Machine) -> Engine:
+        from pilotlight.engines.presets import PRESETS, PresetEngine
+
+        return PresetEngine(PRESETS[name])
+
+    return make
+
+
+FACTORIES: Mapping[str, Factory] = {
+    "llamacpp": _llamacpp,
+    "vllm": _vllm,
+    "python": _python,
+    "openai": _openai,
+    "ollama": _ollama,
+    "transformers": _transformers,
+    "command": _preset("command"),
+    "sglang": _preset("sglang"),
+    "tensorrt-llm": _preset("tensorrt-llm"),
+    "tgi": _preset("tgi"),
+    "triton": _preset("triton"),
+    "jetstream": _preset("jetstream"),
+}
 
 
 class Engines:

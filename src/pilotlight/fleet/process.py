@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from pilotlight.engines.base import Launch
 from pilotlight.errors import EngineStartError
+from pilotlight.fleet import resident
 from pilotlight.fleet.client import SocketClient
 
 CHANNEL_FD = 3
@@ -164,25 +163,15 @@ class LocalProcess:
         return " | ".join(words[-lines:]).replace(self._secret, "***")
 
     def memory_bytes(self) -> int | None:
-        try:
-            return int(psutil.Process(self._popen.pid).memory_info().rss)
-        except psutil.Error:
-            return None
+        return resident.now_bytes(self._popen.pid)
 
     def peak_memory_bytes(self) -> int | None:
-        try:
-            status = Path(f"/proc/{self._popen.pid}/status").read_text()
-        except OSError:
-            return self.memory_bytes()
-        for line in status.splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return self.memory_bytes()
+        return resident.peak_bytes(self._popen.pid)
 
 
 _SECRET_ENDINGS = ("_TOKEN", "_KEY", "_SECRET", "_PASSWORD")
-_SETTINGS = ("PILOTLIGHT_", "LLAMA_ARG_")
-"""Ours, and llama.cpp's own way around the options it was given."""
+_SETTINGS = ("PILOTLIGHT_", "LLAMA_ARG_", "VLLM_")
+"""Ours, and engines' own ways around the options they were given."""
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:

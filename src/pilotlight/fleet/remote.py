@@ -78,7 +78,7 @@ class RemoteClient:
                 ),
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                trust_env=not self._remote.here,
             )
         return self._session
 
@@ -182,9 +182,11 @@ def _trouble(error: Exception, remote: Remote, what: str) -> EngineError:
             f"the remote engine at {remote.url} answered with what is no HTTP",
             hint="is that address a model server's?",
         )
+    unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
     return EngineUnreachableError(
         f"the remote engine at {remote.url} {what}: {str(error) or type(error).__name__}",
         hint="ask again later; is its address right, and does it run?",
+        sent=not isinstance(error, unconnected),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pilotlight import __version__
 from pilotlight.core import ReplicaState
 from pilotlight.errors import FieldError
+from pilotlight.gateway import details
 from pilotlight.gateway.http import Request, parse_object, until_gone
 from pilotlight.gateway.keys import Key
 from pilotlight.router.catalogue import Catalogue
@@ -128,22 +129,16 @@ class AdminEndpoints:
         }
         if served is None:
             return {**about, "size_bytes": None, "context": None, "capabilities": None}
-        can = served.capabilities
         return {
             **about,
-            "size_bytes": served.job.files.size_bytes,
+            "size_bytes": served.job.files.size_bytes or None,
             "digest": served.job.files.digest,
             "context": served.context,
             "slots": served.slots,
             "predicted_bytes": served.predicted.ram_bytes,
-            "capabilities": {
-                "operations": sorted(can.operations),
-                "tools": can.tools,
-                "vision": can.vision,
-                "thinking": can.thinking,
-                "sleep": can.sleep,
-                "standby": can.standby,
-            },
+            "predicted_by": served.predicted.source,
+            "measured_bytes": served.measured.peak_bytes,
+            "capabilities": details.capabilities(served.capabilities),
         }
 
     async def cold_starts(self, request: Request, key: Key | None) -> None:

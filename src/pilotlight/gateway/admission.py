@@ -141,9 +141,13 @@ class Admission:
         complete = COMPLETED.get(operation)
         if complete is not None and (completed := complete(body, can, _context(draft))):
             return _carried(plan, completed, can)
-        passed = _named(passed, can)
+        passed = _counted(plan, _named(passed, can), can)
         untouched = passed is draft.body
-        return replace(plan, payload=draft.raw if untouched else msgspec.json.encode(passed))
+        return replace(
+            plan,
+            payload=draft.raw if untouched else msgspec.json.encode(passed),
+            withholds_usage=passed.get("stream_options") != body.get("stream_options"),
+        )
 
     def _carry(self, plan: Plan, draft: Draft, body: dict[str, Any], served: Served) -> Plan:
         operation, can = draft.asked.operation, served.capabilities
@@ -195,6 +199,19 @@ def _named(body: Mapping[str, Any], can: Capabilities) -> Mapping[str, Any]:
     if can.model is None or body.get("model") == can.model:
         return body
     return {**body, "model": can.model}
+
+
+def _counted(plan: Plan, body: Mapping[str, Any], can: Capabilities) -> Mapping[str, Any]:
+    """With a wish for usage, where a stream has it only on request; else the same object."""
+    if not plan.stream or can.stream_usage == "always" or plan.operation not in _STREAMS_USAGE:
+        return body
+    options = body.get("stream_options") or {}
+    if options.get("include_usage"):
+        return body
+    return {**body, "stream_options": {**options, "include_usage": True}}
+
+
+_STREAMS_USAGE = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 
 
 def _context(draft: Draft) -> Context:

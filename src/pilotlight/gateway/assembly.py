@@ -16,7 +16,10 @@ from pilotlight.gateway.inference import Inference
 from pilotlight.gateway.keys import KeyStore
 from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.overflow import Overflow
+from pilotlight.gateway.prices import bills
 from pilotlight.gateway.routes import InferenceEndpoints, build_routes
+from pilotlight.gateway.spending import Spending
 from pilotlight.gateway.status import StatusEndpoints, is_loaded
 from pilotlight.machine import Machine
 from pilotlight.replica.measured import Measurements
@@ -72,9 +75,10 @@ def build(
     """Wire the house for `settings`. Raises ConfigError and EngineOptionError; starts nothing."""
     clock = clock or LoopClock()
     keys = KeyStore(settings.data_dir / "keys.json")
+    engines = Engines(settings.engines, machine, factories)
     catalogue = Catalogue(
         settings.models,
-        Engines(settings.engines, machine, factories),
+        engines,
         store or Store(settings.data_dir / "store", settings.store),
         Measurements(settings.data_dir / "measurements.json"),
         machine.fingerprint,
@@ -97,10 +101,21 @@ def build(
     performer.connect(router.post, router.is_busy)
     metrics.watch(router.state, performer)
     admission = Admission(catalogue, lambda model: is_loaded(router.state, model))
+    spending = Spending(settings.data_dir / "overflow.json")
+    overflow = Overflow(
+        settings.models,
+        catalogue,
+        admission,
+        router.state,
+        spending,
+        metrics,
+        bills(settings.models, engines),
+    )
     admin = AdminEndpoints(router, performer, catalogue, clock.now)
     routes = build_routes(
         InferenceEndpoints(
             admission,
+            overflow,
             Inference(
                 router,
                 performer,

@@ -11,6 +11,7 @@ from typing import Any
 from pilotlight.core import Capabilities, ModelFiles, Operation
 from pilotlight.errors import StoreError
 from pilotlight.gateway.translate.ollama_catalog import Details
+from pilotlight.gateway.translate.registry import TRANSLATIONS
 from pilotlight.store.gguf import GgufHeader, read_header
 
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
@@ -79,6 +80,31 @@ def info(files: ModelFiles) -> dict[str, Any]:
 def template(files: ModelFiles) -> str:
     header = header_of(files)
     return (header.chat_template or "") if header else ""
+
+
+def capabilities(can: Capabilities) -> dict[str, Any]:
+    """All that a model on its engine can do, as data."""
+    lacks = can.lacks.get(Operation.CHAT, frozenset())
+    chats = Operation.CHAT in can.operations
+    return {
+        "operations": sorted(can.operations),
+        "carried": sorted(TRANSLATIONS.keys() - can.operations) if chats else [],
+        "parameters": _by_operation(can.parameters),
+        "lacks": _by_operation(can.lacks),
+        "tools": can.tools,
+        "schema": chats and "response_format" not in lacks,
+        "logprobs": chats and "logprobs" not in lacks,
+        "embeddings": Operation.EMBEDDINGS in can.operations,
+        "vision": can.vision,
+        "thinking": can.thinking,
+        "lora": can.lora,
+        "sleep": can.sleep,
+        "standby": can.standby,
+    }
+
+
+def _by_operation(fields: Mapping[Operation, frozenset[str]]) -> dict[str, list[str]]:
+    return {operation: sorted(names) for operation, names in sorted(fields.items()) if names}
 
 
 _NAMES: Mapping[str, Callable[[Capabilities], bool]] = {

@@ -58,6 +58,9 @@ class Request:
         """How long it waited for its model to load; None for one that found it ready."""
 
         self.error: PilotlightError | None = None
+        self.marks: list[tuple[bytes, bytes]] = []
+        """Headers of every answer to it, refusals and streams too."""
+
         self.notes: dict[str, Any] = {}
         """What the access log says of this request beyond method, path and status."""
 
@@ -119,6 +122,7 @@ class Request:
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.streaming = all(name != b"content-length" for name, _ in headers)
+        headers = [*headers, *self.marks]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, body: bytes, *, more: bool) -> None:

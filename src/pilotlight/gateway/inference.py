@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from pilotlight.core import Usage
 from pilotlight.engines.base import Exchange
 from pilotlight.errors import (
     CapacityError,
     EngineAnswerError,
     EngineCrashedError,
+    EngineUnreachableError,
     PilotlightError,
 )
+from pilotlight.gateway.account import Account
 from pilotlight.gateway.admission import Admission, Draft
 from pilotlight.gateway.http import EVENT_STREAM, Request
 from pilotlight.gateway.metrics import Metrics
@@ -28,50 +28,12 @@ from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.translate.base import StreamTranslation
 from pilotlight.gateway.wire.errors import event as error_event
 from pilotlight.gateway.wire.sse import COMMENT, Framer
-from pilotlight.gateway.wire.usage import HEAD_BYTES, TAIL_BYTES, usage_of
+from pilotlight.gateway.wire.usage import TAIL_BYTES, usage_of
+from pilotlight.gateway.wire.withheld import UsageWithheld
 from pilotlight.replica.replica import Replica
 from pilotlight.router.clock import Clock, Timer
 from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
-
-GAPS_KEPT = 8192
-"""Gaps between events of one stream that are kept for the histogram."""
-
-
-@dataclass(slots=True)
-class Account:
-    """What one request took; filled as it goes, read once at its end. Times are perf_counter's."""
-
-    queue_s: float | None = None
-    first_byte_s: float | None = None
-    last_byte_s: float = 0.0
-    gaps_s: list[float] = field(default_factory=list)
-    head: bytes = b""
-    tail: list[bytes] = field(default_factory=list)
-    tail_bytes: int = 0
-    usage: Usage | None = None
-    replica: str | None = None
-    events: int = 0
-    sending_since_s: float | None = None
-    """Since when the client has been taking bytes, on the router's clock."""
-
-    def granted(self, replica: str, arrived_s: float) -> None:
-        self.replica = replica
-        self.queue_s = time.perf_counter() - arrived_s
-
-    def saw(self, chunk: bytes, now: float) -> None:
-        events = chunk.count(b"\n\n") or 1
-        self.events += events
-        if self.first_byte_s is None:
-            self.first_byte_s = now
-            self.head = chunk[:HEAD_BYTES]
-        elif len(self.gaps_s) < GAPS_KEPT:
-            self.gaps_s.append((now - self.last_byte_s) / events)
-        self.last_byte_s = now
-        self.tail.append(chunk)
-        self.tail_bytes += len(chunk)
-        while self.tail_bytes - len(self.tail[0]) >= TAIL_BYTES:
-            self.tail_bytes -= len(self.tail.pop(0))
 
 
 class Inference:
@@ -167,7 +129,7 @@ class Inference:
         path = replica.engine.endpoint(plan.engine_operation)
         replica.awaited += 1
         try:
-            exchange = await replica.client.open(path, plan.payload)
+            exchange = await _open(replica, path, plan.payload, account)
             try:
                 async with self._patience.watch(account):
                     await self._answer(request, plan, replica, exchange, account, waiting)
@@ -187,6 +149,7 @@ class Inference:
         waiting: KeepAlive | None,
     ) -> None:
         if exchange.status != 200:
+            account.billable = False
             raise await _refusal(replica, exchange)
         if plan.stream and not exchange.content_type.startswith(EVENT_STREAM):
             raise EngineAnswerError(
@@ -234,7 +197,7 @@ class Inference:
         account: Account,
         first: bytes,
     ) -> None:
-        stream = plan.translation.stream() if plan.translation else Framer()
+        stream = plan.translation.stream() if plan.translation else _framer(plan)
         if request.status is None:
             with ClientsTurn(replica, account, self._now):
                 await self._start_stream(request, plan, account)
@@ -376,6 +339,19 @@ class KeepAlive:
             self._timer.cancel()
         if self._sending is not None:
             self._sending.cancel()
+
+
+async def _open(replica: Replica, path: str, payload: bytes, account: Account) -> Exchange:
+    account.billable = True
+    try:
+        return await replica.client.open(path, payload)
+    except EngineUnreachableError as error:
+        account.billable = error.sent
+        raise
+
+
+def _framer(plan: Plan) -> Framer:
+    return UsageWithheld() if plan.withholds_usage else Framer()
 
 
 async def _refusal(replica: Replica, exchange: Exchange) -> PilotlightError:

@@ -45,6 +45,8 @@ class Key:
     created_s: float
     expires_s: float | None = None
     revoked_s: float | None = None
+    private: bool = False
+    """Its requests never overflow to another model than the one they ask for."""
 
     def usable(self, now_s: float) -> bool:
         expired = self.expires_s is not None and now_s >= self.expires_s
@@ -76,7 +78,9 @@ class KeyStore:
         self._clock = clock
         self._snapshot = _EMPTY
 
-    def create(self, name: str, role: Role, expires_s: float | None = None) -> tuple[Key, str]:
+    def create(
+        self, name: str, role: Role, expires_s: float | None = None, *, private: bool = False
+    ) -> tuple[Key, str]:
         """A new key and its text, which nobody can show again. `expires_s` is from now."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         now_s = self._clock()
@@ -88,6 +92,7 @@ class KeyStore:
                 digest=_digest(secret),
                 created_s=now_s,
                 expires_s=None if expires_s is None else now_s + expires_s,
+                private=private,
             )
             keys[key.id] = key
         return key, f"pl-{key.id}-{secret}"
@@ -187,9 +192,14 @@ def _read(path: Path) -> _Snapshot:
 
 def _parse(tree: Any) -> dict[str, Key]:
     keys = [Key(**entry) for entry in tree["keys"]]
-    if not all(key.role in ("user", "admin") and isinstance(key.digest, str) for key in keys):
+    if not all(_is_sound(key) for key in keys):
         raise ValueError
     return {key.id: key for key in keys}
+
+
+def _is_sound(key: Key) -> bool:
+    known = key.role in ("user", "admin") and isinstance(key.private, bool)
+    return known and isinstance(key.digest, str)
 
 
 def _write(path: Path, keys: Mapping[str, Key]) -> None:

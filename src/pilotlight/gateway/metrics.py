@@ -41,6 +41,12 @@ class Metrics:
         self.broken = self._counter(
             "broken_streams", "Streams that ended in an error event after they had begun", "model"
         )
+        self.overflows = self._counter(
+            "overflows", "Requests answered by another model, by the one asked", "model", "to"
+        )
+        self.overflow_usd = self._counter(
+            "overflow_usd", "Dollars that overflow cost, by the model asked", "model", "to"
+        )
         self.evictions = self._counter(
             "evictions", "Replicas that left memory for another model", "model"
         )

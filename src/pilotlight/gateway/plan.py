@@ -25,5 +25,8 @@ class Plan:
     end_user: str | None = None
     """Whom the client says it asks for; goes into the access log."""
 
+    withholds_usage: bool = False
+    """The engine is asked to count in its stream, and the client didn't ask for that."""
+
     load_only: bool = False
     """Ollama's empty request: have the model ready (or let it go), generate nothing."""

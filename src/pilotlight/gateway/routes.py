@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from pilotlight.core import Operation, Surface
+from pilotlight.gateway.account import Account
 from pilotlight.gateway.admin import AdminEndpoints
 from pilotlight.gateway.admission import Admission, Asked, Draft
 from pilotlight.gateway.app import Handler, Route, Routes
 from pilotlight.gateway.http import ClientGone, Request, until_gone
-from pilotlight.gateway.inference import Account, Inference
+from pilotlight.gateway.inference import Inference
 from pilotlight.gateway.keys import Key
 from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
+from pilotlight.gateway.overflow import Overflow
 from pilotlight.gateway.status import StatusEndpoints
 from pilotlight.gateway.wire.fields import OllamaRequest
 
@@ -24,9 +26,15 @@ class InferenceEndpoints:
     """The endpoints that reach an engine; all of them live the same life."""
 
     def __init__(
-        self, admission: Admission, inference: Inference, metrics: Metrics, max_body: int
+        self,
+        admission: Admission,
+        overflow: Overflow,
+        inference: Inference,
+        metrics: Metrics,
+        max_body: int,
     ) -> None:
         self._admission = admission
+        self._overflow = overflow
         self._inference = inference
         self._metrics = metrics
         self._max_body = max_body
@@ -39,16 +47,23 @@ class InferenceEndpoints:
         draft = self._admission.draft(request, asked, raw)
         account = Account()
         try:
-            await until_gone(request, self._work(request, draft, account))
+            await until_gone(request, self._work(request, draft, key, account))
         except ClientGone:
             self._metrics.cancelled.labels(draft.model).inc()
             raise
         finally:
             self._note(request, draft, account)
 
-    async def _work(self, request: Request, draft: Draft, account: Account) -> None:
+    async def _work(
+        self, request: Request, draft: Draft, key: Key | None, account: Account
+    ) -> None:
         if draft.at_once is not None:
             await request.answer_json(200, draft.at_once)
+        elif spill := self._overflow.consider(request, draft, key):
+            try:
+                await self._inference.run(request, spill.draft, account)
+            finally:
+                self._overflow.settle(request, spill, account)
         else:
             await self._inference.run(request, draft, account)
 

@@ -30,7 +30,8 @@ class Measured:
 def key_of(job: ModelJob, build: str, machine: str) -> str:
     """The same file, options, engine build and machine give the same key, whatever the name."""
     files = job.files
-    what = (files.digest or str(files.path), files.size_bytes, repr(job.options), build, machine)
+    bytes_of = files.digest or (str(files.ref), str(files.path))
+    what = (bytes_of, files.size_bytes, repr(job.options), build, machine)
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
 

@@ -133,13 +133,6 @@ class Catalogue:
             return nothing_of(ref)
         return await self._store.resolve(ref, digest=self.settings[name].digest, report=report)
 
-    def declared(self, name: str) -> Capabilities | None:
-        """What an engine that keeps its models itself declares of one; asks nobody."""
-        if name not in self._elsewhere or isinstance(self.engine(name), Library):
-            return None
-        files = nothing_of(self._refs[name])
-        return self.engine(name).capabilities(files, self._options[name])
-
     async def describe(self, name: str, files: ModelFiles) -> Served:
         """Read the files' header. Raises EngineError, ModelFormatError."""
         known = self._served.get(name)

@@ -183,7 +183,7 @@ class Performer:
         """A replica's whole life: start, then guard until its process is gone."""
         name = replica.job.name
         pool = self._pools.get(self.catalogue.settings[name].engine)
-        standby = pool.take() if pool is not None else None
+        standby = pool.take() if pool is not None and self._takes_standby(name) else None
         rung = "standby" if standby else "cold"
         trace = Trace(name, replica.id, rung, self._now, self._before.pop(name, ()))
         trace.begin("claim")
@@ -200,6 +200,11 @@ class Performer:
             return
         self._loaded(replica, claimed_s)
         await self._guard(replica)
+
+    def _takes_standby(self, name: str) -> bool:
+        """A parked process may be of another kind than this model's options ask for."""
+        served = self.catalogue.served(name)
+        return served is not None and served.capabilities.standby
 
     def _too_slow(self, replica: Replica) -> EngineStartError:
         limit = self.catalogue.settings[replica.job.name].load_timeout

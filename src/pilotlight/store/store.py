@@ -13,6 +13,7 @@ from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.errors import DigestError, ModelFormatError, SourceError, StoreError
 from pilotlight.store.address import redacted, shown
 from pilotlight.store.archive import extract, find_member
+from pilotlight.store.checkpoint import size_bytes
 from pilotlight.store.digest import hash_file, parse_digest
 from pilotlight.store.fetch import fetch
 from pilotlight.store.lock import exclusive
@@ -66,7 +67,7 @@ class Store:
         if manifest is not None and (manifest.owned or manifest.path == str(local)):
             path = manifest.file(shelf.directory)
             return ModelFiles(ref, path, manifest.size_bytes, manifest.digest)
-        return ModelFiles(ref, local, local.stat().st_size) if local is not None else None
+        return ModelFiles(ref, local, _size_bytes(local)) if local is not None else None
 
     def list(self) -> tuple[Stored, ...]:
         """Every model the store holds or has hashed in place, by ref."""
@@ -154,6 +155,11 @@ class Store:
 
     async def _hash_in_place(self, files: ModelFiles, reporter: Reporter) -> ModelFiles:
         """Hash a file of the user's own once, and remember that for as long as it is unchanged."""
+        if files.path.is_dir():
+            raise DigestError(
+                f"{str(files.path)!r} is a directory, and a digest pins one file",
+                hint="drop the model's digest",
+            )
         before = files.path.stat()
         counter = reporter.counter("verify", before.st_size)
         digest = await in_thread(lambda tick: hash_file(files.path, tick), counter)
@@ -191,6 +197,10 @@ class Store:
                 f"can't make the store's directory {str(directory)!r}: {error.strerror}",
                 hint="set data_dir to a directory you may write to",
             ) from error
+
+
+def _size_bytes(local: Path) -> int:
+    return size_bytes(local) if local.is_dir() else local.stat().st_size
 
 
 def _watch(partial: Path, description: Description, reporter: Reporter) -> None:

@@ -19,6 +19,7 @@ from pilotlight.testing.answer import Answer, Refusal, invalid, whole
 from pilotlight.testing.chat import Persona, chat, completion
 from pilotlight.testing.embedding import embed
 from pilotlight.testing.options import FakeOptions
+from pilotlight.testing.rerank import rerank
 
 ENDPOINTS: Mapping[Operation, str] = {
     Operation.CHAT: "/v1/chat/completions",
@@ -26,6 +27,7 @@ ENDPOINTS: Mapping[Operation, str] = {
     Operation.EMBEDDINGS: "/v1/embeddings",
     Operation.TOKENIZE: "/tokenize",
     Operation.DETOKENIZE: "/detokenize",
+    Operation.RERANK: "/v1/rerank",
 }
 
 _REMEMBERED = 256
@@ -63,7 +65,14 @@ class Brain:
 
     def persona(self) -> Persona:
         options = self.options
-        return Persona(self.model, options.context, options.words, options.vision, options.tools)
+        return Persona(
+            self.model,
+            options.context,
+            options.words,
+            options.vision,
+            options.tools,
+            options.counts,
+        )
 
 
 def _read(body: bytes) -> Mapping[str, Any]:
@@ -100,4 +109,5 @@ _THOUGHTS: Mapping[str, Callable[[Brain, Mapping[str, Any]], Answer]] = {
     ENDPOINTS[Operation.EMBEDDINGS]: _embeddings,
     ENDPOINTS[Operation.TOKENIZE]: _tokenize,
     ENDPOINTS[Operation.DETOKENIZE]: _detokenize,
+    ENDPOINTS[Operation.RERANK]: lambda brain, body: rerank(brain.model, body),
 }

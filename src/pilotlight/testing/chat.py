@@ -36,6 +36,7 @@ class Persona:
     words: int
     vision: bool = False
     tools: bool = True
+    counts: bool = True
 
 
 class Form(Protocol):
@@ -123,7 +124,8 @@ _ANSWER = {"answer": {"type": "string"}}
 def _answer(form: Form, persona: Persona, asked: Asked) -> Answer:
     head = {"id": form.prefix + _identity(asked), "created": CREATED_UNIX_S, "model": persona.model}
     if asked.body.get("stream"):
-        return stream(_events(form, asked, {**head, "object": form.chunk_object}))
+        told = _timings(asked) if persona.counts else None
+        return stream(_events(form, asked, {**head, "object": form.chunk_object}, told))
     choices = [form.choice(index, made, asked) for index, made in enumerate(asked.choices)]
     payload = {
         **head,
@@ -139,7 +141,9 @@ def _identity(asked: Asked) -> str:
     return hashlib.blake2b(msgspec.json.encode(asked.body), digest_size=12).hexdigest()
 
 
-def _events(form: Form, asked: Asked, head: Mapping[str, Any]) -> Iterator[_Event]:
+def _events(
+    form: Form, asked: Asked, head: Mapping[str, Any], timings: Mapping[str, Any] | None
+) -> Iterator[_Event]:
     """Choices advance together, a token each, as a batch of slots does."""
     payloads = [({**head, "choices": [choice]}, cost) for choice, cost in _deltas(form, asked)]
     options = asked.body.get("stream_options") or {}
@@ -147,7 +151,7 @@ def _events(form: Form, asked: Asked, head: Mapping[str, Any]) -> Iterator[_Even
         payloads.append(({**head, "choices": [], "usage": _usage(asked)}, 0))
     last, cost = payloads.pop()
     yield from payloads
-    yield {**last, "timings": _timings(asked)}, cost
+    yield {**last, **({"timings": timings} if timings else {})}, cost
 
 
 def _deltas(form: Form, asked: Asked) -> Iterator[tuple[dict[str, Any], int]]:

@@ -62,7 +62,8 @@ class Subject:
         return self.engine.capabilities(self.files, self.job.options)
 
     def chat(self, text: str = "Tell me a story.", **fields: Any) -> tuple[str, bytes]:
-        body = {"model": MODEL, "messages": [{"role": "user", "content": text}], **fields}
+        name = self.capabilities.model or MODEL
+        body = {"model": name, "messages": [{"role": "user", "content": text}], **fields}
         return self.engine.endpoint(Operation.CHAT), msgspec.json.encode(body)
 
     def seat(self) -> Seat:
@@ -227,6 +228,8 @@ async def bad_request_is_the_clients_error(subject: Subject) -> None:
 
 
 async def text_survives_tokenize_and_detokenize(subject: Subject) -> None:
+    if Operation.TOKENIZE not in subject.capabilities.operations:
+        return
     text = "A pilot light is a small flame."
     async with loaded(subject) as process:
         tokenize = subject.engine.endpoint(Operation.TOKENIZE)

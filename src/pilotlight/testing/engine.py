@@ -65,6 +65,7 @@ class FakeEngine:
             standby=options.standby,
             tools=options.tools,
             vision=options.vision,
+            stream_usage="always" if options.counts else "asked",
         )
 
     def endpoint(self, operation: Operation) -> str:

@@ -45,6 +45,8 @@ class FakeOptions:
     standby: bool = True
     vision: bool = False
     tools: bool = True
+    counts: bool = True
+    """A stream says its tokens by itself, as llama.cpp's timings do; else only when asked."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:

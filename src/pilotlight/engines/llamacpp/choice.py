@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 from pilotlight.config import LlamacppSettings
 from pilotlight.engines.base import Engine
+from pilotlight.engines.environments import LLAMACPP_NATIVE, find
 from pilotlight.engines.llamacpp.engine import LlamacppEngine, missing
 from pilotlight.engines.llamacpp.server import ServerEngine
 from pilotlight.engines.llamacpp.wheel import WheelEngine
@@ -22,8 +24,9 @@ _ASK_TIMEOUT_S = 10.0
 _VERSION = re.compile(r"version: (.+)")
 
 
-def choose(settings: LlamacppSettings, machine: Machine) -> Engine:
-    """The configured llama-server, else the one on PATH, else the xllamacpp wheel.
+def choose(settings: LlamacppSettings, machine: Machine, directory: Path | None = None) -> Engine:
+    """The configured llama-server, else the one installed under `directory`, which was
+    compiled for this machine, else the one on PATH, else the xllamacpp wheel.
 
     Raises:
         EngineMissingError: none is installed, or the configured one doesn't run.
@@ -35,45 +38,61 @@ def choose(settings: LlamacppSettings, machine: Machine) -> Engine:
             f"engines.llamacpp.prefer is {settings.prefer!r}",
             hint=f"use one of {', '.join(pickers)}",
         )
-    return pickers[settings.prefer](settings.server, machine)
+    return pickers[settings.prefer](settings.server, directory, machine)
 
 
-def _any(configured: Path | None, machine: Machine) -> LlamacppEngine:
-    engine = _server(configured, machine) or _wheel(machine)
+def _any(configured: Path | None, directory: Path | None, machine: Machine) -> LlamacppEngine:
+    engine = _server(configured, directory, machine) or _wheel(machine)
     if engine is None:
         raise missing("llama.cpp")
     return engine
 
 
-def _server_only(configured: Path | None, machine: Machine) -> LlamacppEngine:
-    engine = _server(configured, machine)
+def _server_only(
+    configured: Path | None, directory: Path | None, machine: Machine
+) -> LlamacppEngine:
+    engine = _server(configured, directory, machine)
     if engine is None:
         raise EngineMissingError(
-            "no llama-server on PATH that runs, and engines.llamacpp.prefer is server",
-            hint="set engines.llamacpp.server to its path, or prefer to auto",
+            "no llama-server installed or on PATH that runs, and engines.llamacpp.prefer is server",
+            hint=f"run: pilotlight engines install {LLAMACPP_NATIVE}; or set "
+            "engines.llamacpp.server to the path of one, or prefer to auto",
         )
     return engine
 
 
-def _wheel_only(configured: Path | None, machine: Machine) -> LlamacppEngine:
+def _wheel_only(
+    configured: Path | None, directory: Path | None, machine: Machine
+) -> LlamacppEngine:
     engine = _wheel(machine)
     if engine is None:
         raise missing("the xllamacpp wheel")
     return engine
 
 
-def _server(configured: Path | None, machine: Machine) -> LlamacppEngine | None:
-    """A configured one must run; one that merely lies on PATH and doesn't is passed over."""
+def _server(
+    configured: Path | None, directory: Path | None, machine: Machine
+) -> LlamacppEngine | None:
+    """A configured one must run; of the others the first that does, if any."""
     if configured is not None:
         binary = configured.expanduser().absolute()
         return _make_server(binary, _answer(binary), machine)
-    found = shutil.which("llama-server")
-    if found is None:
-        return None
-    try:
-        return _make_server(Path(found), _answer(Path(found)), machine)
-    except EngineMissingError:
-        return None
+    for binary in unconfigured_servers(directory):
+        try:
+            return _make_server(binary, _answer(binary), machine)
+        except EngineMissingError:
+            continue
+    return None
+
+
+def unconfigured_servers(directory: Path | None) -> Iterator[Path]:
+    """The llama-server installed under `directory`, then the one on PATH."""
+    native = find(directory, LLAMACPP_NATIVE) if directory is not None else None
+    if native is not None:
+        yield native.program("llama-server")
+    on_path = shutil.which("llama-server")
+    if on_path is not None:
+        yield Path(on_path)
 
 
 def _make_server(binary: Path, version: str, machine: Machine) -> LlamacppEngine:

@@ -32,6 +32,7 @@ ENDPOINTS: Mapping[Operation, str] = {
     Operation.COUNT_TOKENS: "/v1/messages/count_tokens",
     Operation.TOKENIZE: "/tokenize",
     Operation.DETOKENIZE: "/detokenize",
+    Operation.RERANK: "/v1/rerank",
 }
 
 _TOKENS = frozenset({Operation.TOKENIZE, Operation.DETOKENIZE})
@@ -124,6 +125,7 @@ class LlamacppEngine(ABC):
             standby=self.standby,
             tools="tools" in template,
             vision=options.mmproj is not None and sizing.generates,
+            lora=sizing.generates,
             thinking=options.reasoning != "off" and any(word in template for word in _THINKING),
         )
 
@@ -141,6 +143,9 @@ class LlamacppEngine(ABC):
 
     def canary(self, job: ModelJob) -> tuple[str, bytes]:
         sizing = self.sizing(job.files, job.options)
+        if sizing.ranks:
+            pair = {"query": "Hi", "documents": ["Hi"]}
+            return ENDPOINTS[Operation.RERANK], json.dumps(pair).encode()
         if not sizing.generates:
             return ENDPOINTS[Operation.EMBEDDINGS], json.dumps({"input": "Hi"}).encode()
         request = {"prompt": "Hi", "n_predict": 1, "cache_prompt": False, "temperature": 0}
@@ -166,11 +171,12 @@ def _slot_progress(slot: Mapping[str, Any]) -> int:
 
 
 def _operations(sizing: Sizing) -> frozenset[Operation]:
-    embeds = sizing.embeds and sizing.pooling != "rank"
+    if sizing.ranks:
+        return _TOKENS | {Operation.RERANK}
     return (
         _TOKENS
         | (_GENERATE if sizing.generates else frozenset())
-        | (frozenset({Operation.EMBEDDINGS}) if embeds else frozenset())
+        | (frozenset({Operation.EMBEDDINGS}) if sizing.embeds else frozenset())
     )
 
 

@@ -129,7 +129,7 @@ class Options:
     # The model.
     embedding: bool | None = option(None, kinds.switch(), "serve embeddings; else as its kind")
     pooling: str | None = option(
-        None, kinds.one_of("none", "mean", "cls", "last"), "how token embeddings become one"
+        None, kinds.one_of("none", "mean", "cls", "last", "rank"), "how token embeddings become one"
     )
     lora: tuple[Adapter, ...] = option((), _LORA, "adapters that are always on")
     mmproj: Path | None = option(None, kinds.file_path(), "the vision projector's GGUF file")

@@ -43,4 +43,5 @@ PARAMETERS: Mapping[Operation, frozenset[str]] = {
     Operation.EMBEDDINGS: frozenset({"embd_normalize"}),
     Operation.TOKENIZE: frozenset({"add_special", "parse_special", "with_pieces"}),
     Operation.DETOKENIZE: frozenset(),
+    Operation.RERANK: frozenset(),
 }

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pilotlight.engines.llamacpp.options import UBATCH, Options
+from pilotlight.errors import EngineOptionError
 from pilotlight.store.gguf import GgufHeader, read_header
 
 CONTEXT_STEP = 256
@@ -22,7 +23,9 @@ ENCODERS = frozenset({
 })  # fmt: skip
 """Architectures that embed and can't generate (llama_model::create_memory gives them no cache)."""
 
-_POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}  # enum llama_pooling_type
+RANK = "rank"
+_HEADS = ("cls.weight", "cls.output.weight")
+_POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: RANK}  # enum llama_pooling_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Sizing:
     generates: bool
     pooling: str | None
     """None where the model's own stands."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it scores documents instead of embedding them."""
+        return self.embeds and self.pooling == RANK
 
 
 def header_of(path: Path) -> GgufHeader:
@@ -55,7 +63,10 @@ def size(options: Options, header: GgufHeader) -> Sizing:
     generates = header.architecture not in ENCODERS
     own_pooling = _POOLING.get(header.number("pooling_type") or 0)
     embeds = options.embedding if options.embedding is not None else _embeds(header)
-    pooling = options.pooling
+    pooling = options.pooling or (RANK if own_pooling == RANK else None)  # which it wants said
+    if pooling == RANK:
+        _reject_headless(header)
+        embeds, generates = True, False
     if embeds and pooling is None and own_pooling == "none":
         pooling = "mean"  # without any, the OpenAI endpoint refuses every request
     trained = _trained(options, header)
@@ -75,6 +86,15 @@ def size(options: Options, header: GgufHeader) -> Sizing:
         generates=generates and not (embeds and options.embedding is None),
         pooling=pooling,
     )
+
+
+def _reject_headless(header: GgufHeader) -> None:
+    """Without a head to score with, llama.cpp would take an embedding's first number for it."""
+    if not any(tensor.name in _HEADS for tensor in header.tensors):
+        raise EngineOptionError(
+            f"the option 'pooling' is {RANK!r}, and this model has no head that ranks",
+            hint="leave pooling out, or take a reranking model",
+        )
 
 
 def _embeds(header: GgufHeader) -> bool:

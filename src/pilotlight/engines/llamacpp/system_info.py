@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pilotlight.machine import NOTABLE
+
 # llama.cpp's names for what /proc/cpuinfo calls otherwise; the others differ by case alone.
 _RENAMED = {
     "avx512": ("avx512f", "avx512bw"),
@@ -17,4 +19,5 @@ _RENAMED = {
 def instruction_sets(system_info: str) -> frozenset[str]:
     """``CPU : AVX2 = 1 | AVX512 = 1 | …`` → the kernel's names of what is compiled in."""
     names = [name.lower() for name in re.findall(r"(\w+) = [1-9]", system_info)]
-    return frozenset(kernel for name in names for kernel in _RENAMED.get(name, (name,)))
+    said = {kernel for name in names for kernel in _RENAMED.get(name, (name,))}
+    return frozenset(said & set(NOTABLE))  # it says other things in the same form

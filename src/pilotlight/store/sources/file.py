@@ -1,4 +1,4 @@
-"""``file:``: paths on this node, used where they are."""
+"""``file:``: paths on this node, used where they are: a model's file, or its directory."""
 
 from __future__ import annotations
 
@@ -6,26 +6,41 @@ from pathlib import Path
 
 from pilotlight.core import ModelRef
 from pilotlight.errors import SourceError
+from pilotlight.store.checkpoint import CONFIG, is_checkpoint
 from pilotlight.store.sources.base import Description
 
 
 class FileSource:
     def local(self, ref: ModelRef) -> Path | None:
         path = _path(ref)
-        return path if path.is_file() else None
+        return path if path.is_file() or is_checkpoint(path) else None
 
     async def describe(self, ref: ModelRef) -> Description:
-        """Always raises: a file is either in place, or there is nothing to fetch."""
+        """Always raises: a model is either in place, or there is nothing to fetch."""
         path = _path(ref)
         if path.is_dir():
-            inside = sorted(entry.name for entry in path.glob("*.gguf"))
-            raise SourceError(
-                f"{str(path)!r} is a directory, expected a model's file",
-                hint=f"name one of {', '.join(inside)}" if inside else "it has no .gguf file",
-            )
+            raise _no_model(path)
         if path.exists():
             raise SourceError(f"{str(path)!r} is no regular file", hint="name a .gguf file")
         raise SourceError(f"no file {str(path)!r}", hint="check the path; ~ is your home directory")
+
+
+def _no_model(directory: Path) -> SourceError:
+    """Why a directory isn't a model's: the nearest thing to one that is in it."""
+    if inside := sorted(entry.name for entry in directory.glob("*.gguf")):
+        return SourceError(
+            f"{str(directory)!r} is a directory, expected a model's file",
+            hint=f"name one of {', '.join(inside)}",
+        )
+    if (directory / CONFIG).is_file():
+        return SourceError(
+            f"{str(directory)!r} has a {CONFIG} and no weights: no .safetensors file",
+            hint="fetch the model again",
+        )
+    return SourceError(
+        f"{str(directory)!r} is a directory without a model",
+        hint=f"a model's directory has {CONFIG} and .safetensors files; or name a .gguf file",
+    )
 
 
 def _path(ref: ModelRef) -> Path:

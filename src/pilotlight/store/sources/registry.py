@@ -25,6 +25,8 @@ _REMOTE: Mapping[str, Factory] = {
     "https": lambda settings, retry: WebSource(),
     "http": lambda settings, retry: WebSource(),
 }
+_OF_ENGINES = ("openai", "python")
+"""Schemes whose bytes are an engine's own affair; see `Engine.owns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Sources:
     def get(self, ref: ModelRef) -> Source:
         """Raises SourceError for a scheme that can be written and not yet fetched."""
         source = self.find(ref)
+        if source is None and ref.scheme in _OF_ENGINES:
+            raise SourceError(
+                f"{shown(ref)!r} is nothing to fetch: the engine {ref.scheme!r} has it itself",
+                hint=f"write engine: {ref.scheme} beside the ref",
+            )
         if source is None:
             raise SourceError(
                 f"nothing fetches {ref.scheme!r} refs yet, such as {shown(ref)!r}",

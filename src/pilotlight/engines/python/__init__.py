@@ -1,0 +1,1 @@
+"""A class of the user's own as an engine: for models that no other engine runs."""

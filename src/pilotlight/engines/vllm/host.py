@@ -1,0 +1,164 @@
+"""vLLM's own server, in a house that nobody leaves or enters unseen: host.py --model …
+
+Runs in vLLM's environment, so it imports nothing of Pilotlight, and nothing
+heavy at its top: each process that vLLM spawns runs this file again. It adds
+what vLLM leaves open:
+
+- vLLM's engine and workers outlive a server that is killed. A watcher, forked
+  before anything else, kills the whole group when the gateway or the server goes.
+- vLLM's key guards a few prefixes only. Here every path asks for it.
+- Its token endpoints have names of their own. Here they answer to llama.cpp's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import secrets
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_PR_SET_PDEATHSIG = 1
+_PARENT_GONE = signal.SIGUSR1
+
+
+def watch() -> None:
+    """Fork the watcher; returns in the server, whose standard input is then empty.
+
+    The server itself can't do this: the kernel kills it together with the gateway.
+    """
+    server = os.getpid()
+    if os.fork() == 0:
+        _wait_for_an_end(server)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _wait_for_an_end(server: int) -> None:
+    # A stop is told to the whole group, and the server must have time for it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(_PARENT_GONE, lambda *_: os.killpg(0, signal.SIGKILL))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _PARENT_GONE)
+    if os.getppid() == server:  # it may have gone before prctl
+        while os.read(0, 4096):
+            pass
+    os.killpg(0, signal.SIGKILL)
+
+
+class Door:
+    """ASGI middleware around all of vLLM's routes: the secret first, then the token endpoints."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._expected = _digest(b"Bearer " + os.environ["VLLM_API_KEY"].encode())
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and not self._knows(scope):
+            await _answer(send, 401, _refusal("no key or a wrong one"))
+        elif rename := RENAMED.get(scope.get("path", "")):
+            await rename(self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _knows(self, scope: Message) -> bool:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        return secrets.compare_digest(_digest(given), self._expected)
+
+
+def _refusal(message: str, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "param": param}}
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()
+
+
+async def tokenize(app: App, scope: Message, receive: Receive, send: Send) -> None:
+    asked = await _body(receive)
+    if not isinstance(asked.get("content"), str):
+        await _answer(send, 400, _refusal("vLLM tokenizes one text at a time", "content"))
+        return
+    told = {
+        "model": asked.get("model"),
+        "prompt": asked["content"],
+        "add_special_tokens": asked.get("add_special", False),
+    }
+    status, answer = await _ask(app, scope, receive, "/tokenize", told)
+    await _answer(send, status, answer if status != 200 else {"tokens": answer["tokens"]})
+
+
+async def detokenize(app: App, scope: Message, receive: Receive, send: Send) -> None:
+    asked = await _body(receive)
+    told = {"model": asked.get("model"), "tokens": asked.get("tokens")}
+    status, answer = await _ask(app, scope, receive, "/detokenize", told)
+    await _answer(send, status, answer if status != 200 else {"content": answer["prompt"]})
+
+
+RENAMED = {"/pilotlight/tokenize": tokenize, "/pilotlight/detokenize": detokenize}
+
+
+async def _body(receive: Receive) -> dict[str, Any]:
+    raw = b""
+    more = True
+    while more:
+        message = await receive()
+        raw += message.get("body", b"")
+        more = message.get("more_body", False)
+    try:
+        asked = json.loads(raw)
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+async def _ask(
+    app: App, scope: Message, rest: Receive, path: str, body: dict[str, Any]
+) -> tuple[int, Any]:
+    """vLLM's answer to `body` at `path`, as if the client had asked that."""
+    raw = json.dumps(body).encode()
+    messages: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+    status, parts = 500, []
+
+    async def receive() -> Message:
+        # Once the body is read vLLM waits here for the client to leave.
+        return messages.pop() if messages else await rest()
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        parts.append(message.get("body", b""))
+
+    length = (b"content-length", str(len(raw)).encode())
+    headers = [each for each in scope["headers"] if each[0] != b"content-length"]
+    inner = {**scope, "path": path, "raw_path": path.encode(), "headers": [*headers, length]}
+    await app(inner, receive, send)
+    return status, json.loads(b"".join(parts))
+
+
+async def _answer(send: Send, status: int, body: Any) -> None:
+    raw = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(raw)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": raw})
+
+
+if __name__ == "__main__":
+    watch()
+    # Not vLLM's own command line: that asks for a distribution called vllm, and the build for
+    # CPUs has another name.
+    from vllm.entrypoints.launchers.api_server.entry import main
+
+    main()

@@ -1,0 +1,89 @@
+"""Memory one replica will take: from the files' headers, the options and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pilotlight.core import Footprint
+from pilotlight.engines.vllm.checkpoint import FLOATS, Checkpoint, weight_bytes
+from pilotlight.engines.vllm.options import Options
+from pilotlight.engines.vllm.sizing import Sizing, value_bytes
+from pilotlight.engines.vllm.variables import is_alone
+from pilotlight.machine import Machine
+
+MIB = 2**20
+
+# Resident sets without what they share, of vLLM 0.32's processes with a model of nothing;
+# measured on two cores with the 135M model, less its weights and cache.
+SERVER_BYTES = 630 * MIB
+CORE_BYTES = 530 * MIB
+WORKER_BYTES = 860 * MIB
+
+GPU_WORKER_BYTES = 3072 * MIB
+"""Host memory of a worker with CUDA's libraries; an estimate, for no GPU was at hand."""
+
+UTILIZATION = 0.92
+"""vLLM's own share of a GPU where the options name none."""
+
+
+def predict(
+    checkpoint: Checkpoint, options: Options, sizing: Sizing, machine: Machine, *, gpu: bool
+) -> Footprint:
+    """Bytes at the peak. On GPUs vLLM takes its share of the memory whatever the model needs."""
+    weights = weights_bytes(checkpoint, options)
+    if gpu:
+        return _on_gpus(weights, options, sizing, machine)
+    alone = is_alone(options)
+    ranks = options.tensor_parallel_size * options.pipeline_parallel_size
+    workers = ranks * options.data_parallel_size
+    kv = sizing.kv_bytes
+    if kv is None:
+        kv = _share(options, machine.ram_bytes) if options.gpu_memory_utilization else 0
+    parts = {
+        "weights": weights * options.data_parallel_size,
+        "kv": kv * workers,
+        "process": SERVER_BYTES + (0 if alone else CORE_BYTES) + workers * WORKER_BYTES,
+    }
+    return Footprint(sum(parts.values()), parts={name: n for name, n in parts.items() if n})
+
+
+def weights_bytes(checkpoint: Checkpoint, options: Options) -> int:
+    """In memory: floating point in the type computed with, quantized types as stored."""
+    each = value_bytes(options, checkpoint)
+    return sum(
+        count * (each if kind in FLOATS else weight_bytes(kind))
+        for kind, count in checkpoint.weights.items()
+    )
+
+
+def _on_gpus(weights: int, options: Options, sizing: Sizing, machine: Machine) -> Footprint:
+    ranks = options.tensor_parallel_size * options.pipeline_parallel_size
+    workers = ranks * options.data_parallel_size
+    asleep = weights if options.sleep_level == 1 else 0
+    offloaded = round(((options.cpu_offload_gb or 0) * workers + _kv_ram(options)) * 2**30)
+    parts = {
+        "process": SERVER_BYTES + CORE_BYTES + workers * GPU_WORKER_BYTES,
+        "asleep_weights": asleep * options.data_parallel_size,
+        "offloaded": offloaded,
+    }
+    devices: Mapping[str, int] = {
+        f"CUDA{card.index}": _device_bytes(weights // ranks, options, sizing, card.memory_bytes)
+        for card in machine.gpus[:workers]
+    }
+    return Footprint(
+        sum(parts.values()), devices, parts={name: n for name, n in parts.items() if n}
+    )
+
+
+def _kv_ram(options: Options) -> float:
+    return options.kv_offloading_size or 0.0
+
+
+def _device_bytes(weights: int, options: Options, sizing: Sizing, memory_bytes: int) -> int:
+    if sizing.kv_bytes is None:
+        return _share(options, memory_bytes)
+    return min(memory_bytes, round(weights * 1.1) + sizing.kv_bytes + 1024 * MIB)
+
+
+def _share(options: Options, memory_bytes: int) -> int:
+    return round((options.gpu_memory_utilization or UTILIZATION) * memory_bytes)

@@ -1,0 +1,51 @@
+"""What one request took: filled while it runs, read when the client has its answer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from pilotlight.core import Usage
+from pilotlight.gateway.wire.usage import HEAD_BYTES, TAIL_BYTES
+
+GAPS_KEPT = 8192
+"""Gaps between events of one stream that are kept for the histogram."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What one request took; filled as it goes, read once at its end. Times are perf_counter's."""
+
+    queue_s: float | None = None
+    first_byte_s: float | None = None
+    last_byte_s: float = 0.0
+    gaps_s: list[float] = field(default_factory=list)
+    head: bytes = b""
+    tail: list[bytes] = field(default_factory=list)
+    tail_bytes: int = 0
+    usage: Usage | None = None
+    replica: str | None = None
+    events: int = 0
+    billable: bool = False
+    """The engine has the request and didn't refuse it; whoever bills for it may do so now."""
+
+    sending_since_s: float | None = None
+    """Since when the client has been taking bytes, on the router's clock."""
+
+    def granted(self, replica: str, arrived_s: float) -> None:
+        self.replica = replica
+        self.queue_s = time.perf_counter() - arrived_s
+
+    def saw(self, chunk: bytes, now: float) -> None:
+        events = chunk.count(b"\n\n") or 1
+        self.events += events
+        if self.first_byte_s is None:
+            self.first_byte_s = now
+            self.head = chunk[:HEAD_BYTES]
+        elif len(self.gaps_s) < GAPS_KEPT:
+            self.gaps_s.append((now - self.last_byte_s) / events)
+        self.last_byte_s = now
+        self.tail.append(chunk)
+        self.tail_bytes += len(chunk)
+        while self.tail_bytes - len(self.tail[0]) >= TAIL_BYTES:
+            self.tail_bytes -= len(self.tail.pop(0))
