@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,10 @@ def test_options_that_exclude_each_other(gpu_machine: Machine, tmp_path: Path) -
     for pair in pairs:
         with pytest.raises(EngineOptionError, match="exclude each other"):
             complete(pair, gpu_machine)
+
+
+def test_the_page_lists_every_option() -> None:
+    page = Path(__file__).parents[2] / "docs" / "engines" / "transformers.md"
+    [table] = re.findall(r"\| for \| options \|\n(.*?)\n\n", page.read_text(), re.DOTALL)
+    named = re.findall(r"`(\w+)`", table)
+    assert sorted(named) == sorted(item.name for item in fields(Options))

@@ -130,7 +130,7 @@ def test_memory_on_gpus(gpu_engine: VllmEngine, files: ModelFiles) -> None:
     ("content", "words"),
     [
         (b"", "no whole safetensors"),
-        (b"\xff" * 64, "its header would have"),
+        (b"\xff" * 64, "longer than the file"),
         (b"\x04\x00\x00\x00\x00\x00\x00\x00junk", "no whole safetensors"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_cut_file_is_named(engine: VllmEngine, tmp_path: Path) -> None:
     files = write_model(tmp_path / "m")
     file = files.path / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ModelFormatError, match="ends at"):
+    with pytest.raises(ModelFormatError, match="ends before"):
         engine.predict(files, engine.options({}))
 
 

@@ -124,7 +124,7 @@ def test_an_unknown_option_is_refused(engine: VllmEngine, name: str, suggested: 
         ({"gpu_memory_utilization": 1.5}, "from 0.01 to 1"),
         ({"max_lora_rank": 33, "enable_lora": True}, "one of 1, 8, 16"),
         ({"load_format": "potato"}, "runai_streamer"),
-        ({"context": 1, "max_model_len": 1}, "the same one"),
+        ({"parallel": 0, "max_num_seqs": 4}, "'parallel' is 0"),
         ({"sleep_level": 1}, "can't sleep on a CPU"),
         ({"max_loras": 2}, "does nothing without 'enable_lora'"),
         ({"enable_auto_tool_choice": True}, "needs 'tool_call_parser'"),
@@ -145,6 +145,12 @@ def test_other_engines_words_are_taken(engine: VllmEngine) -> None:
     options = engine.options({"context": 512, "parallel": 3, "threads": 1})
     assert (options.max_model_len, options.max_num_seqs, options.threads) == (512, 3, 1)
     assert engine.slots(options) == 3
+
+
+def test_of_two_names_for_a_limit_the_smaller_holds(engine: VllmEngine) -> None:
+    both = {"max_model_len": 4096, "context": 512, "max_num_seqs": 2, "parallel": 8}
+    options = engine.options(both)
+    assert (options.max_model_len, options.max_num_seqs) == (512, 2)
 
 
 def test_a_gpu_has_no_threads_to_count(gpu_engine: VllmEngine) -> None:

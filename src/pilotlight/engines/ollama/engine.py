@@ -104,6 +104,7 @@ class OllamaEngine:
         abilities = Shown.read(files.path).abilities
         operations = frozenset[Operation]().union(*(_BY_ABILITY.get(a, ()) for a in abilities))
         return Capabilities(
+            stream_usage="asked",
             operations=operations,
             parameters={operation: PARAMETERS[operation] for operation in operations},
             lacks={op: fields for op, fields in LACKS.items() if op in operations},

@@ -51,6 +51,7 @@ class OpenAIEngine:
 
     def capabilities(self, files: ModelFiles, options: Options) -> Capabilities:
         return Capabilities(
+            stream_usage="asked",
             operations=options.operations,
             parameters={
                 operation: PARAMETERS[operation]

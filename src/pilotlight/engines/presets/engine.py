@@ -72,6 +72,7 @@ class PresetEngine:
         operations = options.operations or self.preset.operations
         extra = self.preset.parameters if options.parameters is None else options.parameters
         return Capabilities(
+            stream_usage="asked",
             operations=operations,
             parameters=dict.fromkeys(operations, extra),
             tools=options.tools,

@@ -73,6 +73,7 @@ class PythonEngine:
         declared = source.declared
         honoured = declared.parameters | (_OF_TOOLS if declared.tools else frozenset())
         return Capabilities(
+            stream_usage="asked",
             operations=source.operations,
             parameters={Operation.CHAT: declared.parameters - CHAT_FIELDS},
             lacks={Operation.CHAT: CHAT_FIELDS - honoured},

@@ -79,6 +79,7 @@ class TransformersEngine:
         operations = _operations(sizing)
         template = sizing.template or ""
         return Capabilities(
+            stream_usage="asked",
             operations=operations,
             parameters={operation: PARAMETERS[operation] for operation in operations},
             sleep=True,

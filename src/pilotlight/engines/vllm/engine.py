@@ -15,7 +15,7 @@ from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Opera
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.environments import Environment
 from pilotlight.engines.vllm import failure, memory, progress, refusals, request_fields, sleeping
-from pilotlight.engines.vllm.checkpoint import Checkpoint, read
+from pilotlight.engines.vllm.directory import read
 from pilotlight.engines.vllm.flags import flags
 from pilotlight.engines.vllm.options import PICKLED, Options, complete
 from pilotlight.engines.vllm.sizing import Sizing, size
@@ -30,6 +30,7 @@ from pilotlight.errors import (
     StoreError,
 )
 from pilotlight.machine import Machine
+from pilotlight.store.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ def _checkpoint(job: ModelJob) -> Checkpoint:
 
 def _reject_pickled(job: ModelJob, checkpoint: Checkpoint) -> None:
     """Left to itself vLLM would fall back to them."""
-    if not checkpoint.weights and job.options.load_format in (None, "auto"):
+    if checkpoint.is_pickled and job.options.load_format in (None, "auto"):
         raise ModelFormatError(
             f"{str(job.files.path)!r} has no safetensors",
             hint=f"take a release that has, or name its format in the option load_format "

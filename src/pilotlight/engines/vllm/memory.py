@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pilotlight.core import Footprint
-from pilotlight.engines.vllm.checkpoint import FLOATS, Checkpoint, weight_bytes
 from pilotlight.engines.vllm.options import Options
 from pilotlight.engines.vllm.sizing import Sizing, value_bytes
 from pilotlight.engines.vllm.variables import is_alone
 from pilotlight.machine import Machine
+from pilotlight.store.checkpoint import Checkpoint
+from pilotlight.store.safetensors import DTYPE_BITS
 
 MIB = 2**20
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Types that a load may convert; any other is a quantization's and stays."""
 
 # Resident sets without what they share, of vLLM 0.32's processes with a model of nothing;
 # measured on two cores with the 135M model, less its weights and cache.
 SERVER_BYTES = 630 * MIB
 CORE_BYTES = 530 * MIB
-WORKER_BYTES = 860 * MIB
+WORKER_BYTES = 920 * MIB
 
 GPU_WORKER_BYTES = 3072 * MIB
 """Host memory of a worker with CUDA's libraries; an estimate, for no GPU was at hand."""
@@ -50,10 +54,11 @@ def predict(
 def weights_bytes(checkpoint: Checkpoint, options: Options) -> int:
     """In memory: floating point in the type computed with, quantized types as stored."""
     each = value_bytes(options, checkpoint)
-    return sum(
-        count * (each if kind in FLOATS else weight_bytes(kind))
-        for kind, count in checkpoint.weights.items()
+    known = sum(
+        count * (each * 8 if kind in FLOATS else DTYPE_BITS[kind]) // 8
+        for kind, count in checkpoint.elements.items()
     )
+    return known or checkpoint.weights_bytes
 
 
 def _on_gpus(weights: int, options: Options, sizing: Sizing, machine: Machine) -> Footprint:

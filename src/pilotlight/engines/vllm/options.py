@@ -20,7 +20,8 @@ from pilotlight.errors import EngineOptionError
 from pilotlight.machine import Machine
 
 ALIASES: Mapping[str, str] = {"context": "max_model_len", "parallel": "max_num_seqs"}
-"""What other engines call the same thing."""
+"""What other engines call the same thing. Both are limits: given under both names, the smaller
+holds, so that whoever knows only the common ones can make any model smaller."""
 
 _OURS = "Pilotlight sets it"
 ELSEWHERE: Mapping[str, str] = {
@@ -220,7 +221,6 @@ def complete(given: Mapping[str, Any], machine: Machine, gpu: bool) -> Options:
     Raises:
         EngineOptionError: an unknown option, a wrong value or two that exclude each other.
     """
-    _reject_twice(given)
     named = _renamed(given)
     _reject_unknown(named)
     options = Reader("vllm").read(Options, {**_suggested(machine, gpu), **named})
@@ -231,20 +231,21 @@ def complete(given: Mapping[str, Any], machine: Machine, gpu: bool) -> Options:
 def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
     """By vLLM's names."""
     kinds_by_name = {item.name: item.metadata["kind"] for item in fields(Options)}
-    found = {}
-    for name, raw in given.items():
-        own = ALIASES.get(name, name)
-        if own != name and raw is not None:
-            _check_alias(name, raw, kinds_by_name[own])
-        if raw is not None:
-            found[own] = raw
+    found = {name: raw for name, raw in given.items() if raw is not None}
+    for alias, name in ALIASES.items():
+        if alias in found:
+            kind = kinds_by_name[name]
+            limits = [
+                _limit(each, found.pop(each), kind) for each in (alias, name) if each in found
+            ]
+            found[name] = min(limits)
     return found
 
 
-def _check_alias(name: str, raw: Any, kind: kinds.Kind) -> None:
+def _limit(name: str, raw: Any, kind: kinds.Kind) -> int:
     """A wrong value is told by the name it was given under."""
     try:
-        kind.parse(raw)
+        return int(kind.parse(raw))
     except (ValueError, TypeError, OverflowError):
         raise EngineOptionError(
             f"the vllm option {name!r} is {raw!r}, expected {kind.expected}",
@@ -263,15 +264,6 @@ def _settled(options: Options, gpu: bool) -> Options:
     if options.enable_auto_tool_choice is None and options.tool_call_parser:
         options = replace(options, enable_auto_tool_choice=True)
     return options
-
-
-def _reject_twice(given: Mapping[str, Any]) -> None:
-    for alias, name in ALIASES.items():
-        if alias in given and name in given:
-            raise EngineOptionError(
-                f"the vllm options {alias!r} and {name!r} are the same one",
-                hint="keep either",
-            )
 
 
 def _reject_unknown(named: Mapping[str, Any]) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pilotlight.core import Operation
-from pilotlight.engines.vllm.checkpoint import Checkpoint
 from pilotlight.engines.vllm.options import Options
+from pilotlight.store.checkpoint import Checkpoint
 
 _SAMPLING = frozenset({
     "top_k", "min_p", "repetition_penalty", "min_tokens", "ignore_eos", "stop_token_ids",

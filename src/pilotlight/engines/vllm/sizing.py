@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pilotlight.engines.vllm.checkpoint import Checkpoint
+from pilotlight.engines.vllm.directory import context_of
 from pilotlight.engines.vllm.options import Options
+from pilotlight.store.checkpoint import Checkpoint
 
 CPU_CONTEXT = 4096
 """vLLM would take the model's whole context, whose cache a CPU's memory rarely has room for."""
@@ -31,7 +32,7 @@ class Sizing:
 
 
 def size(options: Options, checkpoint: Checkpoint, *, gpu: bool) -> Sizing:
-    own = checkpoint.context
+    own = context_of(checkpoint)
     limit = options.max_model_len
     if limit is None and not gpu and own and own > CPU_CONTEXT:
         limit = CPU_CONTEXT
@@ -55,12 +56,12 @@ def _kv_bytes(
 
 def token_bytes(options: Options, checkpoint: Checkpoint) -> float:
     """One token's keys and values in all layers; every layer counts as one of full attention."""
-    layers = checkpoint.number("num_hidden_layers") or checkpoint.number("n_layer") or 0
+    layers = checkpoint.number("num_hidden_layers", "n_layer") or 0
     each = _cache_bytes(options, checkpoint)
     if latent := checkpoint.number("kv_lora_rank"):
         return layers * (latent + (checkpoint.number("qk_rope_head_dim") or 0)) * each
-    heads = checkpoint.number("num_attention_heads") or checkpoint.number("n_head") or 1
-    width = checkpoint.number("hidden_size") or checkpoint.number("n_embd") or 0
+    heads = checkpoint.number("num_attention_heads", "n_head") or 1
+    width = checkpoint.number("hidden_size", "n_embd") or 0
     head = checkpoint.number("head_dim") or width // heads
     return layers * 2 * (checkpoint.number("num_key_value_heads") or heads) * head * each
 

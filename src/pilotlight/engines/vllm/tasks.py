@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pilotlight.engines.vllm.checkpoint import Checkpoint
 from pilotlight.engines.vllm.options import Options
+from pilotlight.store.checkpoint import Checkpoint
 
 
 class Task(StrEnum):
