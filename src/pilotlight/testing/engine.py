@@ -28,7 +28,9 @@ from pilotlight.testing.options import FakeOptions
 
 SECRET_VARIABLE = "FAKE_ENGINE_SECRET"
 
-_EXTRAS = frozenset({"ignore_eos", "top_k", "min_p", "repeat_penalty", "n_predict"})
+_EXTRAS = frozenset(
+    {"response_format.schema", "ignore_eos", "top_k", "min_p", "repeat_penalty", "n_predict"}
+)
 
 
 def fake_files(name: str, size_bytes: int = 2**20) -> ModelFiles:

@@ -35,7 +35,7 @@ _TEMPLATE = frozenset({
 _GENERATE = _SAMPLING | _CONSTRAINTS | _ANSWER | _CACHE
 
 PARAMETERS: Mapping[Operation, frozenset[str]] = {
-    Operation.CHAT: _GENERATE | _TEMPLATE,
+    Operation.CHAT: _GENERATE | _TEMPLATE | {"response_format.schema"},
     Operation.COMPLETIONS: _GENERATE,
     # Anthropic's shape is rebuilt field by field; these pass and nothing else.
     Operation.MESSAGES: frozenset({"top_k", "chat_template_kwargs"}),

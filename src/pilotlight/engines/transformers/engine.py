@@ -103,7 +103,7 @@ class TransformersEngine:
         return Launch(
             argv=launch.argv(environment.python),
             seat=seat,
-            env=launch.env(seat, self._directory / NAME),
+            env=launch.env(seat),
             channel=True,
         )
 
@@ -126,7 +126,7 @@ class TransformersEngine:
             raise EngineStartError(
                 f"the model {job.name!r} can't be loaded", last_words=error.message, hint=error.hint
             ) from None
-        return launch.order(job.name, checkpoint, job.options, sizing)
+        return launch.order(job.name, checkpoint, job.options, sizing, self._directory / NAME)
 
     async def unload(self, process: EngineProcess) -> None:
         await process.send({"op": "unload"})

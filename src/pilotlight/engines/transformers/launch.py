@@ -30,19 +30,22 @@ def argv(python: Path) -> tuple[str, ...]:
     return (str(python), "-I", str(HOST))
 
 
-def env(seat: Seat, kept: Path) -> dict[str, str]:
-    """`kept` outlives the process: what torch.compile made is found there the next time."""
+def env(seat: Seat) -> dict[str, str]:
     return {
         **QUIET,
         "ENGINE_SOCKET": str(seat.socket),
         "ENGINE_SECRET": seat.secret,
         "HF_MODULES_CACHE": str(seat.directory / "modules"),
-        "TORCHINDUCTOR_CACHE_DIR": str(kept / "compiled"),
     }
 
 
-def order(name: str, checkpoint: Checkpoint, options: Options, sizing: Sizing) -> dict[str, Any]:
-    """What host/loading.py reads as its `Job`, field by field."""
+def order(
+    name: str, checkpoint: Checkpoint, options: Options, sizing: Sizing, kept: Path
+) -> dict[str, Any]:
+    """What host/loading.py reads as its `Job`, field by field.
+
+    `kept` outlives the process: what torch.compile made is found there the next time.
+    """
     return {
         "name": name,
         "path": str(checkpoint.directory),
@@ -58,7 +61,7 @@ def order(name: str, checkpoint: Checkpoint, options: Options, sizing: Sizing) -
         "quantization": options.quantization,
         "trust_remote_code": options.trust_remote_code,
         "pickled": options.load_format == "pt",
-        "compile": options.compile,
+        "compile_into": str(kept / "compiled") if options.compile else None,
         "chat_template": options.template,
         "template_kwargs": dict(options.chat_template_kwargs or {}),
         "defaults": {

@@ -16,7 +16,7 @@ _TEMPLATE = frozenset({
 })  # fmt: skip
 
 PARAMETERS: Mapping[Operation, frozenset[str]] = {
-    Operation.CHAT: _GENERATE | _TEMPLATE,
+    Operation.CHAT: _GENERATE | _TEMPLATE | {"response_format.schema"},
     Operation.COMPLETIONS: _GENERATE,
     Operation.EMBEDDINGS: frozenset(),
     Operation.TOKENIZE: frozenset({"add_special", "parse_special", "with_pieces"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Job:
     quantization: str | None
     trust_remote_code: bool
     pickled: bool
-    compile: bool
+    compile_into: str | None
     chat_template: str | None
     template_kwargs: dict[str, Any]
     defaults: dict[str, Any]
@@ -100,8 +101,15 @@ def load(job: Job) -> Loaded:
     if job.device_map is None and job.quantization is None:
         model = model.to(device_of(job.device))
     model = model.eval().requires_grad_(False)
-    call = torch.compile(model, dynamic=True) if job.compile else model
-    return Loaded(job, model, tokenizer, call)
+    return Loaded(job, model, tokenizer, _compiled(model, job.compile_into))
+
+
+def _compiled(model: Any, into: str | None) -> Any:
+    """Compiled when it is first called, and kept in `into` for the next process."""
+    if into is None:
+        return model
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = into
+    return torch.compile(model, dynamic=True)
 
 
 def _placement(job: Job) -> dict[str, Any]:

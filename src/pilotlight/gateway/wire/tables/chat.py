@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotlight.errors import FieldError
+from pilotlight.errors import FieldError, UnsupportedParameterError
 from pilotlight.gateway.wire.checks import (
     INT32_MAX,
     anything,
@@ -58,6 +58,18 @@ def one_limit(request: Request) -> None:
         raise FieldError("max_tokens", old, f"the same as 'max_completion_tokens' ({new})")
 
 
+def schema_where_it_is_seen(request: Request) -> None:
+    """llama.cpp reads a schema beside ``json_object``; others take no notice of it."""
+    wanted = request.body.get("response_format") or {}
+    beside = wanted.get("type") == "json_object" and wanted.get("schema") is not None
+    if beside and "response_format.schema" not in request.honoured:
+        raise UnsupportedParameterError(
+            "'response_format.schema' of type 'json_object' is not seen by this model's engine",
+            param="response_format.schema",
+            hint="ask for type 'json_schema' with the schema in 'json_schema'",
+        )
+
+
 CHAT = Table(
     required=("model", "messages"),
     core={
@@ -91,6 +103,7 @@ CHAT = Table(
         messages,
         logprobs_relation,
         one_limit,
+        schema_where_it_is_seen,
         tools.choice_without_tools,
         tools.named_tool_choice,
         tools.refuse_tools_without_template,
