@@ -105,6 +105,17 @@ class Exchange(Protocol):
         ...
 
 
+async def read_whole(exchange: Exchange) -> bytes:
+    """The rest of a small answer; the exchange is closed afterwards, whatever happened."""
+    try:
+        parts = []
+        while chunk := await exchange.read():
+            parts.append(chunk)
+        return b"".join(parts)
+    finally:
+        exchange.close()
+
+
 class EngineClient(Protocol):
     """HTTP to one engine process, over its Unix socket and with its secret."""
 

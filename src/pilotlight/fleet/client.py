@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httptools
 
+from pilotlight.engines.base import read_whole
 from pilotlight.errors import EngineCrashedError
 
 BUFFER_BYTES = 256 * 1024
@@ -255,13 +256,7 @@ class SocketClient:
     ) -> tuple[int, bytes]:
         async with asyncio.timeout(timeout_s):
             exchange = await self.open(path, body)
-            try:
-                parts = []
-                while chunk := await exchange.read():
-                    parts.append(chunk)
-                return exchange.status, b"".join(parts)
-            finally:
-                exchange.close()
+            return exchange.status, await read_whole(exchange)
 
     async def close(self) -> None:
         while self._idle:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from pilotlight.engines.base import EngineClient, Exchange, Remote
+from pilotlight.engines.base import EngineClient, Exchange, Remote, read_whole
 from pilotlight.errors import (
     EngineAnswerError,
     EngineError,
@@ -106,13 +106,7 @@ class RemoteClient:
     ) -> tuple[int, bytes]:
         async with asyncio.timeout(timeout_s):
             exchange = await self.open(path, body)
-            try:
-                parts = []
-                while chunk := await exchange.read():
-                    parts.append(chunk)
-                return exchange.status, b"".join(parts)
-            finally:
-                exchange.close()
+            return exchange.status, await read_whole(exchange)
 
     async def close(self) -> None:
         self._closed = True

@@ -83,52 +83,16 @@ def build(
         Measurements(settings.data_dir / "measurements.json"),
         machine.fingerprint,
     )
-    standbys = sum(model.standby for model in settings.models.values())
-    capacity = capacity_bytes(
-        settings.memory, settings.memory_reserve, standbys * ASLEEP_BYTES, machine
-    )
-    core = RouterCore(
-        settings.models,
-        capacity_bytes=capacity,
-        swap_patience_s=settings.swap_patience,
-        drain_s=settings.drain,
-    )
     metrics = Metrics()
+    capacity = _capacity_bytes(settings, machine)
     performer = Performer(
         catalogue, fleet, capacity_bytes=capacity, clock=clock, watchers=watchers(metrics)
     )
-    router = Router(core, performer, clock)
-    performer.connect(router.post, router.is_busy)
+    router = _router(settings, performer, clock)
     metrics.watch(router.state, performer)
-    admission = Admission(catalogue, lambda model: is_loaded(router.state, model))
-    spending = Spending(settings.data_dir / "overflow.json")
-    overflow = Overflow(
-        settings.models,
-        catalogue,
-        admission,
-        router.state,
-        spending,
-        metrics,
-        bills(settings.models, engines),
-    )
     admin = AdminEndpoints(router, performer, catalogue, clock.now)
     routes = build_routes(
-        InferenceEndpoints(
-            admission,
-            overflow,
-            Inference(
-                router,
-                performer,
-                admission,
-                metrics,
-                comment_interval_s=settings.keepalive_comment,
-                send_timeout_s=settings.send_timeout,
-                timing_headers=settings.timing_headers,
-                clock=clock,
-            ),
-            metrics,
-            settings.max_body,
-        ),
+        _inference(settings, router, performer, metrics, engines, clock),
         ListingEndpoints(catalogue, router, admin, clock.now),
         StatusEndpoints(router.state, metrics),
         admin,
@@ -136,3 +100,54 @@ def build(
     access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
     app = Gateway(routes, access, metrics)
     return House(settings, app, router, performer, catalogue, metrics, keys)
+
+
+def _capacity_bytes(settings: Settings, machine: Machine) -> int:
+    standbys = sum(model.standby for model in settings.models.values())
+    return capacity_bytes(
+        settings.memory, settings.memory_reserve, standbys * ASLEEP_BYTES, machine
+    )
+
+
+def _router(settings: Settings, performer: Performer, clock: Clock) -> Router:
+    core = RouterCore(
+        settings.models,
+        capacity_bytes=performer.capacity_bytes,
+        swap_patience_s=settings.swap_patience,
+        drain_s=settings.drain,
+    )
+    router = Router(core, performer, clock)
+    performer.connect(router.post, router.is_busy)
+    return router
+
+
+def _inference(
+    settings: Settings,
+    router: Router,
+    performer: Performer,
+    metrics: Metrics,
+    engines: Engines,
+    clock: Clock,
+) -> InferenceEndpoints:
+    catalogue = performer.catalogue
+    admission = Admission(catalogue, lambda model: is_loaded(router.state, model))
+    overflow = Overflow(
+        settings.models,
+        catalogue,
+        admission,
+        router.state,
+        Spending(settings.data_dir / "overflow.json"),
+        metrics,
+        bills(settings.models, engines),
+    )
+    inference = Inference(
+        router,
+        performer,
+        admission,
+        metrics,
+        comment_interval_s=settings.keepalive_comment,
+        send_timeout_s=settings.send_timeout,
+        timing_headers=settings.timing_headers,
+        clock=clock,
+    )
+    return InferenceEndpoints(admission, overflow, inference, metrics, settings.max_body)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from pilotlight.engines.base import Exchange
+from pilotlight.engines.base import Exchange, read_whole
 from pilotlight.errors import (
     CapacityError,
     EngineAnswerError,
@@ -180,7 +180,7 @@ class Inference:
         account: Account,
         first: bytes,
     ) -> None:
-        body = first + await _whole(exchange)
+        body = first + await read_whole(exchange)
         account.tail = [body[-TAIL_BYTES:]]
         if plan.translation is not None:
             body = plan.translation.answer(body)
@@ -356,14 +356,7 @@ def _framer(plan: Plan) -> Framer:
 
 async def _refusal(replica: Replica, exchange: Exchange) -> PilotlightError:
     """The engine's refusal in our own terms, with the wait that it asks for."""
-    error = replica.engine.error(exchange.status, await _whole(exchange))
+    error = replica.engine.error(exchange.status, await read_whole(exchange))
     if isinstance(error, CapacityError) and error.retry_after_s is None:
         error.retry_after_s = exchange.retry_after_s
     return error
-
-
-async def _whole(exchange: Exchange) -> bytes:
-    parts: list[bytes] = []
-    while chunk := await exchange.read():
-        parts.append(chunk)
-    return b"".join(parts)

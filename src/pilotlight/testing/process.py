@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
-from pilotlight.engines.base import Launch
+from pilotlight.engines.base import Launch, read_whole
 from pilotlight.errors import EngineCrashedError, EngineStartError
 from pilotlight.testing.exchange import FakeExchange
 from pilotlight.testing.gates import Gates
@@ -47,13 +47,7 @@ class FakeClient:
 
     async def _fetch(self, path: str, body: bytes | None) -> tuple[int, bytes]:
         exchange = await self.open(path, body)
-        try:
-            parts = []
-            while chunk := await exchange.read():
-                parts.append(chunk)
-            return exchange.status, b"".join(parts)
-        finally:
-            exchange.close()
+        return exchange.status, await read_whole(exchange)
 
     async def close(self) -> None:
         for exchange in self._process.exchanges:
