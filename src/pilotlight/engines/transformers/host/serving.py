@@ -14,6 +14,7 @@ from .api import Api
 from .asgi import Application
 from .generation import Generation
 from .loading import Job, Loaded, load
+from .warm_up import warm_up
 
 
 class Serving:
@@ -22,6 +23,9 @@ class Serving:
     def __init__(self, job: dict[str, Any], path: str, secret: str) -> None:
         loaded = load(Job(**job))
         self._generation = generation_of(loaded)
+        self._generation.start()
+        if loaded.job.compile_into is not None and loaded.job.kind != "encoder":
+            warm_up(loaded, self._generation)
         application = Application(Api(loaded, self._generation).routes(), secret)
         self._path = path
         self._listener = _listen(path)
@@ -35,7 +39,6 @@ class Serving:
                 timeout_graceful_shutdown=1,
             )
         )
-        self._generation.start()
         self._thread = threading.Thread(target=self._talk, name="http", daemon=True)
         self._thread.start()
 
