@@ -66,7 +66,7 @@ def batched(model) -> list[list[int]]:
     from host.row import Row
     from host.sampling import Sampler, Sampling
 
-    generation = Generation(model, model, parallel=3, piece=7)
+    generation = Generation(model, parallel=3, piece=7)
     answers: list[list[int]] = [[] for _ in PROMPTS]
     ended = [threading.Event() for _ in PROMPTS]
     failures: list[str] = []

@@ -37,7 +37,7 @@ def seat(tmp_path: Path) -> Seat:
 
 def order(engine: TransformersEngine, files: ModelFiles, **given: Any) -> Mapping[str, Any]:
     checkpoint, options = read_checkpoint(files.path), engine.options(given)
-    return launch.order("tiny", checkpoint, options, size(options, checkpoint), Path("/kept"))
+    return launch.order("tiny", checkpoint, options, size(options, checkpoint))
 
 
 def test_the_process(installed: Path, machine: Machine, seat: Seat, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_order_on_a_processor(engine: TransformersEngine, tmp_path: Path) ->
         "name": "tiny", "path": str(files.path), "kind": "causal", "context": 4096, "parallel": 4,
         "threads": 2, "prefill": 512, "dtype": "auto", "device": "auto", "device_map": None,
         "attention": None, "quantization": None, "trust_remote_code": False, "pickled": False,
-        "compile_into": None, "chat_template": None, "template_kwargs": {},
+        "chat_template": None, "template_kwargs": {},
         "defaults": {"temperature": 0.2, "top_k": 5}, "embeds": False, "pooling": "last",
     }  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_the_order_on_gpus(gpu_machine: Machine, tmp_path: Path) -> None:
     engine = TransformersEngine(tmp_path / "engines", gpu_machine)
     files = checkpoints.write(tmp_path / "model")
     made = order(
-        engine, files, device_map="auto", quantization="bnb-4bit", compile=True, context=99999,
+        engine, files, device_map="auto", quantization="bnb-4bit", context=99999,
         attn_implementation="flash_attention_2", dtype="bfloat16", trust_remote_code=True,
     )  # fmt: skip
     expected = {
@@ -86,7 +86,6 @@ def test_the_order_on_gpus(gpu_machine: Machine, tmp_path: Path) -> None:
         "quantization": "bnb-4bit", "trust_remote_code": True,
     }  # fmt: skip
     assert {name: made[name] for name in expected} == expected
-    assert made["compile_into"] == "/kept/compiled"
 
 
 def test_every_field_of_the_order_is_one_that_the_host_reads(

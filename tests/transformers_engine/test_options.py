@@ -34,7 +34,7 @@ def test_every_option_takes_a_good_value(gpu_machine: Machine, tmp_path: Path) -
     good: dict[str, Any] = {
         "context": "2048", "parallel": 3, "prefill_chunk": 64, "threads": 2, "dtype": "bfloat16",
         "device": "cuda:1", "device_map": {"model": 0}, "attn_implementation": "sdpa",
-        "quantization": "bnb-4bit", "compile": "on", "load_format": "pt", "trust_remote_code": True,
+        "quantization": "bnb-4bit", "load_format": "pt", "trust_remote_code": True,
         "chat_template": "{{ messages }}", "chat_template_file": str(template),
         "chat_template_kwargs": {"enable_thinking": False}, "embedding": True, "pooling": "last",
         "max_tokens": 9, "seed": 1, "temperature": 0.5, "top_k": 4, "top_p": 0.5, "min_p": 0.1,

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import struct
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -138,6 +140,69 @@ async def test_every_declared_operation_answers(
         )
 
 
+TINY = """
+import sys, transformers
+kind, target = sys.argv[1:]
+if kind == "encoder":
+    config = transformers.BertConfig(
+        vocab_size=49152, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=64,
+    )
+    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(target)
+else:
+    config = transformers.T5Config(
+        vocab_size=49152, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
+        decoder_start_token_id=0,
+    )
+    transformers.T5ForConditionalGeneration(config).save_pretrained(target)
+"""
+
+
+async def tiny(engines_directory: Path, smol: ModelFiles, kind: str, target: Path) -> ModelFiles:
+    """A model of another kind, its weights random, with the real model's tokenizer."""
+    python = environments.require(engines_directory, "transformers").python
+    made = await asyncio.create_subprocess_exec(str(python), "-I", "-c", TINY, kind, str(target))
+    assert await made.wait() == 0
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (target / name).symlink_to(smol.path / name)
+    return ModelFiles(ModelRef("file", str(target)), target, 1)
+
+
+async def test_an_encoder_serves_vectors_and_nothing_else(
+    engines_directory: Path, real_engine: TransformersEngine, fleet: LocalFleet,
+    smol: ModelFiles, tmp_path: Path,
+) -> None:  # fmt: skip
+    files = await tiny(engines_directory, smol, "encoder", tmp_path / "bert")
+    wanted = job(real_engine, files)
+    assert real_engine.context(files, wanted.options) == 64
+    async with running(fleet, real_engine, wanted) as process:
+        path, body = real_engine.canary(wanted)
+        assert (await process.client.fetch(path, body))[0] == 200
+        status, answer = await ask(process, path, input=["one", "two"], encoding_format="base64")
+        assert status == 200, answer
+        one, two = (struct.unpack("<32f", b64decode(i["embedding"])) for i in answer["data"])
+        assert sum(x * x for x in one) == pytest.approx(1.0, abs=1e-3)
+        assert one != two
+        status, answer = await ask(process, path, input="flame " * 70)
+        error = real_engine.error(status, msgspec.json.encode(answer))
+        assert isinstance(error, ContextTooLongError)
+        assert (await ask(process, CHAT, messages=COUNT))[0] == 404
+
+
+async def test_an_encoder_decoder_completes(
+    engines_directory: Path, real_engine: TransformersEngine, fleet: LocalFleet,
+    smol: ModelFiles, tmp_path: Path,
+) -> None:  # fmt: skip
+    files = await tiny(engines_directory, smol, "seq2seq", tmp_path / "t5")
+    wanted = job(real_engine, files)
+    async with running(fleet, real_engine, wanted) as process:
+        asked = {"prompt": ["one", "two"], "max_tokens": 5, "ignore_eos": True, "seed": 1}
+        status, answer = await ask(process, "/v1/completions", **asked)
+        assert status == 200, answer
+        assert answer["usage"]["completion_tokens"] == 10
+        assert {choice["finish_reason"] for choice in answer["choices"]} == {"length"}
+
+
 DECLARED: dict[str, Any] = {
     "top_k": 5, "min_p": 0.1, "typical_p": 0.9, "repetition_penalty": 1.1, "min_tokens": 2,
     "ignore_eos": True, "stop_token_ids": [5], "chat_template_kwargs": {"anything": 1},
@@ -150,7 +215,10 @@ async def test_declared_fields_are_taken_and_others_named(
 ) -> None:
     wanted = job(real_engine, smol)
     declared = real_engine.capabilities(smol, wanted.options).parameters
-    assert declared[Operation.CHAT] == set(DECLARED) | {"tool_choice.function"}
+    assert declared[Operation.CHAT] == set(DECLARED) | {
+        "tool_choice.function",
+        "response_format.schema",
+    }
     told = {"messages": COUNT, "max_tokens": 3}
     async with running(fleet, real_engine, wanted) as process:
         status, answer = await ask(process, CHAT, **told, **DECLARED)
@@ -216,6 +284,24 @@ async def test_sampling_fields_are_honoured(
         assert both[0]["message"]["content"] == drawn != both[1]["message"]["content"]
 
 
+async def test_a_silent_request_is_sampled_as_the_model_advises(
+    real_engine: TransformersEngine, fleet: LocalFleet, smol: ModelFiles, tmp_path: Path
+) -> None:
+    for file in smol.path.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    advice = {**json.loads((smol.path / "generation_config.json").read_text()), "top_k": 1}
+    (tmp_path / "generation_config.json").unlink()
+    (tmp_path / "generation_config.json").write_text(json.dumps({**advice, "do_sample": True}))
+    advised = ModelFiles(ModelRef("file", str(tmp_path)), tmp_path, smol.size_bytes)
+    asked: dict[str, Any] = {"messages": REPEAT, "max_tokens": 12}
+    async with running(fleet, real_engine, job(real_engine, advised, seed=3)) as process:
+        answers = [await ask(process, CHAT, **asked, **more) for more in ({}, {"temperature": 0})]
+        silent, greedy = (answer["choices"][0]["message"]["content"] for _, answer in answers)
+        assert silent == greedy
+        _, wild = await ask(process, CHAT, **asked, top_k=0, temperature=1.9)
+        assert wild["choices"][0]["message"]["content"] != greedy
+
+
 async def test_logprobs_are_the_models_own(
     real_engine: TransformersEngine, fleet: LocalFleet, smol: ModelFiles
 ) -> None:
@@ -248,6 +334,12 @@ async def test_an_answer_keeps_to_its_schema(
         assert status == 200, answer
         found = json.loads(answer["choices"][0]["message"]["content"])
         assert found["city"] in ("Oslo", "Rome")
+        loose = {"type": "json_object", "schema": TOOLS[0]["function"]["parameters"]}
+        status, answer = await ask(
+            process, CHAT, messages=COUNT, max_tokens=40, response_format=loose
+        )
+        assert status == 200, answer
+        assert set(json.loads(answer["choices"][0]["message"]["content"])) == {"city"}
         broken = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": 7}}}
         status, answer = await ask(process, CHAT, messages=COUNT, response_format=broken)
         assert status == 400

@@ -126,7 +126,7 @@ class TransformersEngine:
             raise EngineStartError(
                 f"the model {job.name!r} can't be loaded", last_words=error.message, hint=error.hint
             ) from None
-        return launch.order(job.name, checkpoint, job.options, sizing, self._directory / NAME)
+        return launch.order(job.name, checkpoint, job.options, sizing)
 
     async def unload(self, process: EngineProcess) -> None:
         await process.send({"op": "unload"})

@@ -39,13 +39,8 @@ def env(seat: Seat) -> dict[str, str]:
     }
 
 
-def order(
-    name: str, checkpoint: Checkpoint, options: Options, sizing: Sizing, kept: Path
-) -> dict[str, Any]:
-    """What host/loading.py reads as its `Job`, field by field.
-
-    `kept` outlives the process: what torch.compile made is found there the next time.
-    """
+def order(name: str, checkpoint: Checkpoint, options: Options, sizing: Sizing) -> dict[str, Any]:
+    """What host/loading.py reads as its `Job`, field by field."""
     return {
         "name": name,
         "path": str(checkpoint.directory),
@@ -61,7 +56,6 @@ def order(
         "quantization": options.quantization,
         "trust_remote_code": options.trust_remote_code,
         "pickled": options.load_format == "pt",
-        "compile_into": str(kept / "compiled") if options.compile else None,
         "chat_template": options.template,
         "template_kwargs": dict(options.chat_template_kwargs or {}),
         "defaults": {

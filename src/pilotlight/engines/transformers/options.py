@@ -69,7 +69,6 @@ class Options:
     quantization: str | None = option(
         None, kinds.one_of(*QUANTIZATION), "quantize while loading, by bitsandbytes"
     )
-    compile: bool = option(False, kinds.switch(), "torch.compile: slower to start, then faster")
     # What it may run.
     load_format: str = option(
         "safetensors",

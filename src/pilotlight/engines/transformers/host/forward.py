@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,10 +12,9 @@ from transformers import DynamicCache
 class Forward:
     """Scores of the token after the last column, as float32 of shape (rows, vocabulary)."""
 
-    def __init__(self, model: Any, call: Callable[..., Any]) -> None:
-        """`call` is `model`, or what was compiled of it."""
+    def __init__(self, model: Any) -> None:
         known = inspect.signature(model.forward).parameters
-        self._call = call
+        self._model = model
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
         self._takes_positions = "position_ids" in known
         self.device = model.get_input_embeddings().weight.device
@@ -34,6 +32,6 @@ class Forward:
         if positions is not None and self._takes_positions:
             given["position_ids"] = torch.tensor(positions, device=self.device)
         inputs = torch.tensor(tokens, device=self.device)
-        answer = self._call(input_ids=inputs, past_key_values=cache, use_cache=True, **given)
+        answer = self._model(input_ids=inputs, past_key_values=cache, use_cache=True, **given)
         scores: torch.Tensor = answer.logits[:, -1].to(self.device, torch.float32)
         return scores

@@ -27,22 +27,24 @@ Work = Callable[[], None]
 class Generation:
     """Rows are submitted from any thread; only `run`'s thread touches the model."""
 
-    def __init__(self, model: Any, call: Any, *, parallel: int, piece: int) -> None:
+    def __init__(self, model: Any, *, parallel: int, piece: int) -> None:
         """At most `parallel` answers at once, prompts in pieces of `piece` tokens."""
         self.progress = 0
         self._model = model
-        self._forward = Forward(model, call)
+        self._forward = Forward(model)
         self._parallel = parallel
         self._piece = piece
         self._inbox: queue.SimpleQueue[Row | Work | None] = queue.SimpleQueue()
         self._waiting: deque[Row] = deque()
         self._batch = Batch(self._forward)
         self._prefill: Prefill | None = None
-        self._joins = not model.config.is_encoder_decoder and self._keeps_columns()
+        self._joins = model.can_generate() and self._keeps_columns()
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
 
     def _keeps_columns(self) -> bool:
         """Whether the model takes the general cache, and that is nothing but columns."""
+        if self._model.config.is_encoder_decoder:
+            return False
         # Jamba, RWKV and their like say so in the class, whatever their configuration says.
         if self._model._is_stateful or not self._model._supports_default_dynamic_cache():
             return False

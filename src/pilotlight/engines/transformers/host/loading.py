@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,10 @@ _CLASSES = {
 }
 
 
+_ADVISED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+"""Of a model's generation_config.json; vLLM takes the same."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What the product asks for; see `launch.params` there for each field's meaning."""
@@ -47,7 +50,6 @@ class Job:
     quantization: str | None
     trust_remote_code: bool
     pickled: bool
-    compile_into: str | None
     chat_template: str | None
     template_kwargs: dict[str, Any]
     defaults: dict[str, Any]
@@ -60,8 +62,6 @@ class Loaded:
     job: Job
     model: Any
     tokenizer: Any
-    call: Any
-    """The model, or what was compiled of it."""
 
     @property
     def vocabulary(self) -> int:
@@ -73,6 +73,14 @@ class Loaded:
         own = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
         found = own if isinstance(own, list) else [own]
         return sorted({int(t) for t in (*found, self.tokenizer.eos_token_id) if t is not None})
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What a silent request gets: by the operator's word, else by the model's maker's."""
+        own = getattr(self.model, "generation_config", None)
+        advised = {name: getattr(own, name, None) for name in _ADVISED}
+        known = {name: value for name, value in advised.items() if value is not None}
+        return {**known, **self.job.defaults}
 
     def decode(self, tokens: list[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -101,15 +109,7 @@ def load(job: Job) -> Loaded:
     if job.device_map is None and job.quantization is None:
         model = model.to(device_of(job.device))
     model = model.eval().requires_grad_(False)
-    return Loaded(job, model, tokenizer, _compiled(model, job.compile_into))
-
-
-def _compiled(model: Any, into: str | None) -> Any:
-    """Compiled when it is first called, and kept in `into` for the next process."""
-    if into is None:
-        return model
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = into
-    return torch.compile(model, dynamic=True)
+    return Loaded(job, model, tokenizer)
 
 
 def _placement(job: Job) -> dict[str, Any]:

@@ -28,8 +28,6 @@ CHAT = _GENERATE | {
 EMBEDDINGS = frozenset({"model", "input", "encoding_format"})
 TOKENIZE = frozenset({"model", "content", "add_special", "parse_special", "with_pieces"})
 DETOKENIZE = frozenset({"model", "tokens"})
-DEFAULTS = (*sorted(_TOKENS - {"logit_bias", "min_tokens"}), "max_tokens")
-"""What a model's options may set for requests that are silent."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def reject_unknown(body: dict[str, Any], known: frozenset[str]) -> None:
 def read(loaded: Loaded, body: dict[str, Any], logprobs: int | None) -> Asked:
     given = {name: value for name, value in body.items() if value is not None}
     try:
-        return _read(loaded, {**loaded.job.defaults, **given}, logprobs)
+        return _read(loaded, {**loaded.defaults, **given}, logprobs)
     except (TypeError, ValueError, AttributeError) as error:
         raise Refusal(f"a field has a wrong type: {error}") from None
 

@@ -14,7 +14,6 @@ from .api import Api
 from .asgi import Application
 from .generation import Generation
 from .loading import Job, Loaded, load
-from .warm_up import warm_up
 
 
 class Serving:
@@ -23,9 +22,6 @@ class Serving:
     def __init__(self, job: dict[str, Any], path: str, secret: str) -> None:
         loaded = load(Job(**job))
         self._generation = generation_of(loaded)
-        self._generation.start()
-        if loaded.job.compile_into is not None and loaded.job.kind != "encoder":
-            warm_up(loaded, self._generation)
         application = Application(Api(loaded, self._generation).routes(), secret)
         self._path = path
         self._listener = _listen(path)
@@ -39,6 +35,7 @@ class Serving:
                 timeout_graceful_shutdown=1,
             )
         )
+        self._generation.start()
         self._thread = threading.Thread(target=self._talk, name="http", daemon=True)
         self._thread.start()
 
@@ -55,7 +52,7 @@ class Serving:
 
 def generation_of(loaded: Loaded) -> Generation:
     job = loaded.job
-    return Generation(loaded.model, loaded.call, parallel=job.parallel, piece=job.prefill)
+    return Generation(loaded.model, parallel=job.parallel, piece=job.prefill)
 
 
 def _listen(path: str) -> socket.socket:
