@@ -29,7 +29,7 @@ LAYERS = (
     ("catalog",),
     ("config",),
     ("machine", "strict_yaml", "values"),
-    ("quantities", "redact"),
+    ("durable", "quantities", "redact"),
     ("core",),
     ("errors",),
     ("__init__",),

@@ -96,6 +96,14 @@ class OverflowSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterSettings:
+    """A LoRA to lay over a model; see router.adapters."""
+
+    ref: str = setting(help="where its bytes come from, as a model's")
+    digest: str | None = setting(None, help="sha256:<hex> the file must have")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings(ModelPolicy):
     """One served model."""
 
@@ -105,6 +113,11 @@ class ModelSettings(ModelPolicy):
         dict, help="the engine's own options", example={"context": 4096, "parallel": 4}
     )
     aliases: tuple[str, ...] = setting((), help="further names clients may use")
+    adapters: Mapping[str, AdapterSettings] = setting(
+        dict,
+        help="LoRA adapters laid over it, each served as `model:adapter`; a ref, or ref and digest",
+        example={"support": "hf:org/repo/support-lora.gguf"},
+    )
     digest: str | None = setting(
         None, help="sha256:<hex> the file must have", example="sha256:" + "0123456789abcdef" * 4
     )
@@ -210,6 +223,7 @@ DEFAULT_MODELS: Mapping[str, Mapping[str, Any]] = {"smollm2:135m": {"ref": "pypi
 
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def env_name(path: tuple[str, ...]) -> str:
@@ -355,7 +369,34 @@ def parse_model(name: str, entry: Any, defaults: ModelPolicy, source: str) -> Mo
     policy = {item.name: getattr(defaults, item.name) for item in fields(ModelPolicy)}
     model = _parse_tree(ModelSettings, entry, where, source, ModelSettings(ref="", **policy))
     _check_model(name, model, where, source)
-    return model
+    return replace(model, adapters=_parse_adapters(model.adapters, f"{where}.adapters", source))
+
+
+def _parse_adapters(
+    given: Mapping[str, Any], where: str, source: str
+) -> Mapping[str, AdapterSettings]:
+    return {
+        str(name): parse_adapter(str(name), entry, f"{where}.{name}", source)
+        for name, entry in given.items()
+    }
+
+
+def parse_adapter(name: str, entry: Any, where: str, source: str) -> AdapterSettings:
+    """One adapter's settings: a ref, or a mapping.
+
+    Raises:
+        ConfigError: naming `source`, the key, the value and the next step.
+        ModelRefError: the ref has no form that anybody serves.
+    """
+    if not _ADAPTER_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{source}: {where}: {name!r} can't be an adapter's name",
+            hint="use letters, digits, dots, dashes and underscores",
+        )
+    adapter = _parse_tree(AdapterSettings, model_entry(entry), where, source)
+    ModelRef.parse(adapter.ref)
+    _check_digest(adapter.digest, where, source)
+    return adapter
 
 
 def _parse_models(
@@ -379,12 +420,16 @@ def _check_model(name: str, model: ModelSettings, where: str, source: str) -> No
                 hint="use a name without spaces",
             )
     ModelRef.parse(model.ref)
-    if model.digest is not None and not _DIGEST.fullmatch(model.digest):
+    _check_digest(model.digest, where, source)
+    _check_bounds(model, where, source)
+
+
+def _check_digest(digest: str | None, where: str, source: str) -> None:
+    if digest is not None and not _DIGEST.fullmatch(digest):
         raise ConfigError(
-            f"{source}: {where}.digest is {model.digest!r}, expected sha256: and 64 hex digits",
+            f"{source}: {where}.digest is {digest!r}, expected sha256: and 64 hex digits",
             hint="compute it with sha256sum FILE",
         )
-    _check_bounds(model, where, source)
 
 
 def _check_bounds(policy: ModelPolicy, where: str, source: str) -> None:
@@ -440,7 +485,8 @@ def _check_overflow(
 def _reject_clashing_names(models: Mapping[str, ModelSettings], source: str) -> None:
     owner: dict[str, str] = {}
     for name, model in models.items():
-        for alias in (name, *model.aliases):
+        adapted = (f"{name}:{adapter}" for adapter in model.adapters)
+        for alias in (name, *model.aliases, *adapted):
             if alias in owner:
                 raise ConfigError(
                     f"{source}: the name {alias!r} is used by both {owner[alias]!r} and {name!r}",

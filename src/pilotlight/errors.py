@@ -12,6 +12,7 @@
     │   ├── EngineMissingError      its program isn't installed
     │   ├── EngineInstallError      it can't be installed here, or its install failed
     │   ├── EngineOptionError       an option it doesn't have, or a wrong value
+    │   ├── AdapterError            a LoRA doesn't fit over the model, or the engine has none
     │   ├── EngineStartError        it ended or refused while starting; carries its last words
     │   ├── EngineCrashedError      it ended with work in hand
     │   ├── EngineUnreachableError  it runs elsewhere, and can't be reached or broke off its answer
@@ -31,6 +32,7 @@
     │   ├── UnauthorizedError       no key, a wrong one or a revoked one
     │   ├── ForbiddenError          a good key without the right to do this, or a foreign origin
     │   ├── UnknownModelError       no model of that name is served here
+    │   ├── AdapterConflictError    an adapter that is there already, or that only the file removes
     │   ├── UnknownKeyError         no API key has that id
     │   ├── UnknownRouteError       no such path
     │   └── MethodNotAllowedError   the path is there, the method isn't
@@ -40,6 +42,7 @@
     │   ├── QueueTimeoutError       the deadline passed while queued
     │   ├── HoldExceededError       the model is still loading after `hold` seconds
     │   ├── DoesNotFitError         the model can't fit in this machine's memory
+    │   ├── AdapterNotReadyError    not every replica has the adapter yet
     │   └── DrainingError           the server is shutting down
     └── ServerError                 the command line's talk with a running server failed
         ├── ServerUnreachableError  nobody answers there, or the connection broke
@@ -125,6 +128,11 @@ class EngineOptionError(EngineError):
     status = 400
     code = "engine_option"
     exit_code = 2
+
+
+class AdapterError(EngineError):
+    status = 400
+    code = "bad_adapter"
 
 
 class EngineStartError(EngineError):
@@ -241,6 +249,11 @@ class UnknownModelError(RequestError):
     exit_code = 4
 
 
+class AdapterConflictError(RequestError):
+    status = 409
+    code = "adapter_conflict"
+
+
 class UnknownKeyError(RequestError):
     status = 404
     code = "key_not_found"
@@ -291,6 +304,10 @@ class HoldExceededError(CapacityError):
 class DoesNotFitError(CapacityError):
     status = 507
     code = "does_not_fit"
+
+
+class AdapterNotReadyError(CapacityError):
+    code = "adapter_not_ready"
 
 
 class DrainingError(CapacityError):

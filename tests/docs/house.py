@@ -21,7 +21,8 @@ MACHINE = Machine("test cpu", 2, 8 * 2**30, (), frozenset({"avx2"}))
 @asynccontextmanager
 async def served(data_dir: Path) -> AsyncIterator[tuple[House, httpx.AsyncClient]]:
     file = data_dir / "pilotlight.yaml"
-    models = {MODEL: {"ref": "fake:m", "engine": "fake"}}
+    tuned = {"options": {"lora": "live"}, "adapters": {"support": "fake:support"}}
+    models = {MODEL: {"ref": "fake:m", "engine": "fake", **tuned}}
     tree = {"data_dir": str(data_dir), "memory": 2**30, "models": models}
     file.write_text(yaml.safe_dump(tree))
     settings = config.load(file, environ={})

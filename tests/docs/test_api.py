@@ -111,6 +111,7 @@ def _fields(answer: Any) -> set[str]:
         return set().union(*map(_fields, answer))
     if not isinstance(answer, dict):
         return set()
-    named = ("options", "parameters", "lacks")
+    named = {"options", "parameters", "lacks"}
+    named |= {"adapters"} if isinstance(answer.get("adapters"), dict) else set()
     inner = (_fields(value) for name, value in answer.items() if name not in named)
     return set(answer).union(*inner)

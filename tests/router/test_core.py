@@ -27,6 +27,7 @@ from pilotlight.router.decisions import Drain, Resolve, Sleep, Start, Stop, Wake
 from pilotlight.router.events import (
     DrainBegan,
     LoadWanted,
+    ModelChanged,
     ReplicaEnded,
     ResolveFailed,
     StopWanted,
@@ -50,9 +51,8 @@ def check(core: RouterCore, now: float) -> None:
         replicas = list(state.of(model.name))
         if any(r.open for r in replicas):
             assert not model.queue, "a request waits beside a free slot"
-        assert len(replicas) <= max(model.settings.max, model.settings.min) + sum(
-            r.state is ReplicaState.DRAINING for r in replicas
-        )
+        leaving = sum(r.state is ReplicaState.DRAINING or r.outdated for r in replicas)
+        assert len(replicas) <= max(model.settings.max, model.settings.min) + leaving
     assert core.deadline_s(now) > now
 
 
@@ -111,6 +111,37 @@ def test_a_stopped_min_model_waits_for_the_next_request() -> None:
     wanted = sim.submit(50.0, "a")
     sim.run(60.0)
     assert wanted.granted_s == 51.0
+
+
+def test_a_changed_model_is_replaced_before_its_old_replica_leaves() -> None:
+    sim = simulate({"a": MODEL}, {"a": Behaviour(50, load_s=2.0, service_s=0.5, slots=2)})
+    outcomes = [sim.submit(0.5 * n, "a") for n in range(40)]
+    sim.at(5.0, ModelChanged("a"))
+    sim.run(30.0)
+    assert decisions(sim, Start) == [0.0, 5.0]
+    assert decisions(sim, Drain)[0] == 7.0
+    assert all(outcome.waited_s == 0 for outcome in outcomes if outcome.arrived_s >= 5)
+
+
+def test_without_room_for_two_a_changed_model_hands_over() -> None:
+    sim = simulate({"a": MODEL}, {"a": Behaviour(60, load_s=2.0, service_s=1.0)})
+    running, waiting = sim.submit(3.0, "a"), sim.submit(5.5, "a")
+    sim.at(5.3, ModelChanged("a"))
+    sim.run(30.0)
+    assert (running.granted_s, running.error) == (5.0, None)
+    assert (waiting.granted_s, waiting.error) == (8.1, None)
+
+
+def test_every_replica_of_a_changed_model_is_replaced_once_one_by_one() -> None:
+    model = replace(MODEL, min=3, max=3)
+    sim = simulate({"a": model}, {"a": Behaviour(20, load_s=2.0)})
+    sim.at(0.0, Ticked())
+    sim.at(20.0, ModelChanged("a"))
+    sim.run(100.0)
+    assert len(decisions(sim, Start)) == 6
+    assert decisions(sim, Drain) == [22.0, 24.0, 26.0]
+    assert state_of(sim, "a") == [ReplicaState.READY] * 3
+    assert {r.version for r in sim.core.state.of("a")} == {1}
 
 
 def test_sleeps_then_wakes_faster_than_a_load() -> None:
@@ -435,9 +466,14 @@ policies = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(traffic, st.fixed_dictionaries(dict.fromkeys("abc", st.tuples(policies, behaviours))))
+@given(
+    traffic,
+    traffic,
+    st.fixed_dictionaries(dict.fromkeys("abc", st.tuples(policies, behaviours))),
+)
 def test_whatever_the_traffic_everybody_is_served_and_memory_holds(
     arrivals: list[tuple[float, str]],
+    changes: list[tuple[float, str]],
     models: dict[str, tuple[ModelSettings, Behaviour]],
 ) -> None:
     """No lost request, no overbooked memory or slot, no starvation, and rest at the end."""
@@ -446,6 +482,8 @@ def test_whatever_the_traffic_everybody_is_served_and_memory_holds(
         {name: behaviour for name, (_, behaviour) in models.items()},
     )
     outcomes: list[Outcome] = [sim.submit(when, model) for when, model in sorted(arrivals)]
+    for when, model in changes:
+        sim.at(when, ModelChanged(model))
     sim.run(20_000.0)
     promised = sum(b.ram_bytes for policy, b in models.values() if policy.min)
     for outcome in outcomes:
@@ -458,6 +496,9 @@ def test_whatever_the_traffic_everybody_is_served_and_memory_holds(
         if not math.isinf(policy.keep_alive) and not policy.min:
             assert states == []
         assert all(state in (ReplicaState.READY, ReplicaState.ASLEEP) for state in states)
+        present = sim.core.state.models[name].version
+        awake = [r for r in sim.core.state.of(name) if r.state is ReplicaState.READY]
+        assert all(r.version == present and not r.outdated for r in awake)
         assert sum(r.charged_bytes for r in sim.core.state.of(name)) <= max(
             behaviour.ram_bytes * policy.max, 0
         )

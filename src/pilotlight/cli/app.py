@@ -21,6 +21,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat", "chat"),
     "ps": ("ps", "ps"),
     "models": ("models", "models"),
+    "adapters": ("adapters", "adapters"),
     "load": ("models", "load"),
     "stop": ("models", "stop"),
     "pull": ("pull", "pull"),

@@ -48,6 +48,9 @@ def _identity(model: Mapping[str, Any]) -> Iterator[str]:
     yield from _line("engine", f"{model['engine']} ({model['build']})")
     yield from _line("options", json.dumps(model["options"]) if model["options"] else "")
     yield from _line("state", model["state"])
+    adapters = model.get("adapters", {})
+    shown = (name if state == "ready" else f"{name} ({state})" for name, state in adapters.items())
+    yield from _line("adapters", ", ".join(shown))
 
 
 def _size(model: Mapping[str, Any]) -> Iterator[str]:

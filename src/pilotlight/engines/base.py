@@ -19,6 +19,16 @@ from pilotlight.store.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA to lay over a model, under the name that follows the model's: ``model:name``."""
+
+    name: str
+    files: ModelFiles
+    stamp: str = ""
+    """Tells these bytes from others that lay at the same path before."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelJob:
     """All that an engine needs to serve one model."""
 
@@ -28,6 +38,12 @@ class ModelJob:
     files: ModelFiles
     options: Any
     """The engine's own validated options, as `Engine.options` returned them."""
+
+    adapters: tuple[Adapter, ...] = ()
+    """All of them checked; only an engine that `Adapts` is ever given any."""
+
+    def served_name(self, adapter: str | None) -> str:
+        return self.name if adapter is None else f"{self.name}:{adapter}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +205,44 @@ class Library(Protocol):
 
         Raises:
             EngineError, SourceError: it can't be had there.
+        """
+        ...
+
+
+@runtime_checkable
+class Adapts(Protocol):
+    """An engine that lays LoRA adapters over a model it serves.
+
+    Whether it does so for one model is said by ``Capabilities.lora``. `load` brings
+    up the job's adapters with the model, so that the first request finds them.
+    """
+
+    def check_adapter(self, job: ModelJob, adapter: Adapter) -> None:
+        """Whether `adapter` fits over `job`'s model, from the headers of both; reads no weights.
+
+        Raises:
+            AdapterError: it doesn't, with what differs and the next step.
+        """
+        ...
+
+    async def adapt(
+        self, process: EngineProcess, loaded: ModelJob, wanted: ModelJob
+    ) -> ModelJob | None:
+        """Give a loaded process the adapters of `wanted` while it serves.
+
+        Returns the job that holds from now on, which may have more adapters than
+        `wanted` but none of them different; None where only a new load can do it.
+
+        Raises:
+            AdapterError: the engine refused one; the process serves what it served before.
+        """
+        ...
+
+    def address(self, payload: bytes, job: ModelJob, adapter: str | None) -> bytes:
+        """A request's JSON body such that `adapter` answers it, or the bare model for None.
+
+        Called for every request to a process whose job has adapters, on the byte path:
+        nothing is parsed here that needn't be. `adapter` is one of the job's.
         """
         ...
 

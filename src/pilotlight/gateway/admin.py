@@ -12,7 +12,8 @@ from pilotlight.errors import FieldError
 from pilotlight.gateway import details
 from pilotlight.gateway.http import Request, parse_object, until_gone
 from pilotlight.gateway.keys import Key
-from pilotlight.router.catalogue import Catalogue
+from pilotlight.router.adapting import Adapting
+from pilotlight.router.catalogue import Catalogue, Named
 from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
 from pilotlight.router.schedule import eta_s
@@ -42,11 +43,13 @@ class AdminEndpoints:
         router: Router,
         performer: Performer,
         catalogue: Catalogue,
+        adapting: Adapting,
         now: Callable[[], float],
     ) -> None:
         self._router = router
         self._performer = performer
         self._catalogue = catalogue
+        self._adapting = adapting
         self._now = now
         self._began_s = now()
 
@@ -126,6 +129,10 @@ class AdminEndpoints:
             "build": self._catalogue.engine(name).build,
             "state": self.state_of(name),
             "options": settings.options,
+            "adapters": {
+                adapter: self._adapting.status(Named(name, adapter)).state.value
+                for adapter in self._catalogue.adapters.of(name)
+            },
         }
         if served is None:
             return {**about, "size_bytes": None, "context": None, "capabilities": None}

@@ -32,7 +32,7 @@ from pilotlight.gateway.wire.fields import (
     validate_ollama,
 )
 from pilotlight.gateway.wire.tables.handled import read_keep_alive
-from pilotlight.router.catalogue import Catalogue, Served
+from pilotlight.router.catalogue import Catalogue, Named, Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Draft:
 
     asked: Asked
     model: str
+    adapter: str | None
     body: dict[str, Any]
     raw: bytes
     stream: bool
@@ -71,9 +72,16 @@ class Draft:
 class Admission:
     """Checks a request against what its model can do, before it takes anybody's place."""
 
-    def __init__(self, catalogue: Catalogue, is_loaded: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        is_loaded: Callable[[str], bool],
+        require_adapter: Callable[[Named], None],
+    ) -> None:
+        """`require_adapter` raises for one that can't answer now."""
         self._catalogue = catalogue
         self._is_loaded = is_loaded
+        self._require_adapter = require_adapter
 
     def draft(self, request: Request, asked: Asked, raw: bytes) -> Draft:
         """Also tells the request its model, so that a refusal is counted as that model's.
@@ -87,11 +95,14 @@ class Admission:
         if "model" not in body:
             hint = f"served here: {', '.join(self._catalogue)}"
             raise FieldError("model", None, "the name of a model", hint=hint)
-        name = request.model = self._catalogue.name_of(body["model"])
+        name = self._catalogue.find(body["model"])
+        request.model = name.model
+        self._require_adapter(name)
         stream = body.get("stream")
         draft = Draft(
             asked=asked,
-            model=name,
+            model=name.model,
+            adapter=name.adapter,
             body=body,
             raw=raw,
             stream=stream is True or (stream is None and asked.streams_unless_refused),
@@ -99,7 +110,7 @@ class Admission:
         )
         if asked.ollama and self._lets_go_nothing(draft, asked.ollama):
             return replace(draft, at_once=self._let_go(draft, asked.ollama))
-        if self._catalogue.served(name) is None:
+        if self._catalogue.served(name.model) is None:
             return draft
         return replace(draft, plan=self.plan(draft))
 
@@ -119,6 +130,7 @@ class Admission:
         """The plan of a draft whose model's files are here. Raises RequestError."""
         served = self._catalogue.served(draft.model)
         assert served is not None
+        served = _adapted(served, draft.adapter)
         if draft.asked.ollama is not None:
             return self._ollama(draft, draft.asked.ollama, served)
         return self._native(draft, served)
@@ -171,12 +183,33 @@ class Admission:
         return replace(_carried(plan, translation, can), load_only=load_only)
 
 
+def _adapted(served: Served, adapter: str | None) -> Served:
+    """What is left of a model's capabilities beside adapters.
+
+    Requests say which adapter they mean in fields of chat and completions; what the engine
+    has beyond those has no such fields, so it is carried by chat or refused by name.
+    """
+    if not served.job.adapters and adapter is None:
+        return served
+    can = served.capabilities
+    left = _ADDRESSED if adapter is not None else can.operations - _UNADDRESSED
+    return replace(served, capabilities=replace(can, operations=can.operations & left))
+
+
+_ADDRESSED = frozenset({
+    Operation.CHAT, Operation.COMPLETIONS, Operation.COUNT_TOKENS,
+    Operation.TOKENIZE, Operation.DETOKENIZE,
+})  # fmt: skip
+_UNADDRESSED = frozenset({Operation.MESSAGES, Operation.RESPONSES})
+
+
 def _plan(draft: Draft, keep_alive_s: float | None) -> Plan:
     return Plan(
         surface=draft.asked.surface,
         operation=draft.asked.operation,
         engine_operation=draft.asked.operation,
         model=draft.model,
+        adapter=draft.adapter,
         payload=b"",
         stream=draft.stream,
         keep_alive_s=keep_alive_s,
@@ -224,7 +257,7 @@ def _context(draft: Draft) -> Context:
 def _lacks(draft: Draft, served: Served) -> RequestError:
     able = ", ".join(sorted(served.capabilities.operations))
     return UnsupportedOperationError(
-        f"model {draft.model!r} on {served.engine.name} does not do {draft.asked.operation.value}",
+        f"model {str(Named(draft.model, draft.adapter))!r} on {served.engine.name} does not do {draft.asked.operation.value}",
         param="model",
         hint=f"it does {able}; ask another model for this",
     )

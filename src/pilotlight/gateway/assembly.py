@@ -9,6 +9,7 @@ from pilotlight.config import Settings
 from pilotlight.engines.registry import FACTORIES, Engines, Factory
 from pilotlight.fleet.base import Fleet
 from pilotlight.gateway.access import Access
+from pilotlight.gateway.adapters import AdapterEndpoints
 from pilotlight.gateway.admin import AdminEndpoints
 from pilotlight.gateway.admission import Admission
 from pilotlight.gateway.app import Gateway
@@ -23,10 +24,13 @@ from pilotlight.gateway.spending import Spending
 from pilotlight.gateway.status import StatusEndpoints, is_loaded
 from pilotlight.machine import Machine
 from pilotlight.replica.measured import Measurements
+from pilotlight.router.adapters import DesiredAdapters
+from pilotlight.router.adapting import Adapting
 from pilotlight.router.capacity import capacity_bytes
-from pilotlight.router.catalogue import ASLEEP_BYTES, Catalogue, Files
+from pilotlight.router.catalogue import ASLEEP_BYTES, Catalogue
 from pilotlight.router.clock import Clock, LoopClock
 from pilotlight.router.core import RouterCore
+from pilotlight.router.files import Files
 from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
 from pilotlight.router.watchers import Watchers
@@ -44,6 +48,7 @@ class House:
     catalogue: Catalogue
     metrics: Metrics
     keys: KeyStore
+    adapting: Adapting
 
     @property
     def keyed(self) -> bool:
@@ -59,6 +64,7 @@ class House:
 
     async def close(self) -> None:
         """Stop every process; nothing is left behind."""
+        await self.adapting.close()
         await self.performer.close()
 
 
@@ -81,6 +87,7 @@ def build(
         engines,
         store or Store(settings.data_dir / "store", settings.store),
         Measurements(settings.data_dir / "measurements.json"),
+        DesiredAdapters(settings.models, settings.data_dir / "adapters.json"),
         machine.fingerprint,
     )
     metrics = Metrics()
@@ -90,16 +97,18 @@ def build(
     )
     router = _router(settings, performer, clock)
     metrics.watch(router.state, performer)
-    admin = AdminEndpoints(router, performer, catalogue, clock.now)
+    adapting = Adapting(catalogue, router, performer)
+    admin = AdminEndpoints(router, performer, catalogue, adapting, clock.now)
     routes = build_routes(
-        _inference(settings, router, performer, metrics, engines, clock),
-        ListingEndpoints(catalogue, router, admin, clock.now),
+        _inference(settings, router, performer, adapting, metrics, engines, clock),
+        ListingEndpoints(catalogue, router, admin, adapting, clock.now),
         StatusEndpoints(router.state, metrics),
         admin,
+        AdapterEndpoints(catalogue, adapting),
     )
     access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
     app = Gateway(routes, access, metrics)
-    return House(settings, app, router, performer, catalogue, metrics, keys)
+    return House(settings, app, router, performer, catalogue, metrics, keys, adapting)
 
 
 def _capacity_bytes(settings: Settings, machine: Machine) -> int:
@@ -125,12 +134,13 @@ def _inference(
     settings: Settings,
     router: Router,
     performer: Performer,
+    adapting: Adapting,
     metrics: Metrics,
     engines: Engines,
     clock: Clock,
 ) -> InferenceEndpoints:
     catalogue = performer.catalogue
-    admission = Admission(catalogue, lambda model: is_loaded(router.state, model))
+    admission = Admission(catalogue, lambda model: is_loaded(router.state, model), adapting.require)
     overflow = Overflow(
         settings.models,
         catalogue,

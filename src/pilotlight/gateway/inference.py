@@ -24,13 +24,14 @@ from pilotlight.gateway.admission import Admission, Draft
 from pilotlight.gateway.http import EVENT_STREAM, Request
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.patience import Patience
-from pilotlight.gateway.plan import Plan
+from pilotlight.gateway.plan import Plan, addressed
 from pilotlight.gateway.translate.base import StreamTranslation
 from pilotlight.gateway.wire.errors import event as error_event
 from pilotlight.gateway.wire.sse import COMMENT, Framer
 from pilotlight.gateway.wire.usage import TAIL_BYTES, usage_of
 from pilotlight.gateway.wire.withheld import UsageWithheld
 from pilotlight.replica.replica import Replica
+from pilotlight.router.catalogue import Named
 from pilotlight.router.clock import Clock, Timer
 from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
@@ -129,7 +130,7 @@ class Inference:
         path = replica.engine.endpoint(plan.engine_operation)
         replica.awaited += 1
         try:
-            exchange = await _open(replica, path, plan.payload, account)
+            exchange = await _open(replica, path, addressed(plan, replica), account)
             try:
                 async with self._patience.watch(account):
                     await self._answer(request, plan, replica, exchange, account, waiting)
@@ -247,7 +248,7 @@ class Inference:
         queue_s = account.queue_s or 0.0
         first_s = (account.first_byte_s or request.arrived_s) - request.arrived_s
         return [
-            ("x-pilotlight-model", plan.model),
+            ("x-pilotlight-model", str(Named(plan.model, plan.adapter))),
             ("x-pilotlight-replica", account.replica or ""),
             ("x-pilotlight-queue-ms", f"{queue_s * 1000:.3f}"),
             ("x-pilotlight-ttft-ms", f"{first_s * 1000:.3f}"),

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pilotlight import durable
 from pilotlight.errors import ConfigError, UnauthorizedError, UnknownKeyError
 
 Role = Literal["user", "admin"]
@@ -203,19 +204,6 @@ def _is_sound(key: Key) -> bool:
 
 
 def _write(path: Path, keys: Mapping[str, Key]) -> None:
-    body = json.dumps({"version": 1, "keys": [asdict(key) for key in keys.values()]}, indent=1)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # a revoked key stays revoked after a power cut
-    finally:
-        os.close(directory)
+    """A revoked key stays revoked after a power cut."""
+    rows = [asdict(key) for key in keys.values()]
+    durable.write_text(path, json.dumps({"version": 1, "keys": rows}, indent=1))

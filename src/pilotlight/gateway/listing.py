@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,8 @@ from pilotlight.gateway.http import Request, parse_object
 from pilotlight.gateway.keys import Key
 from pilotlight.gateway.translate import ollama_catalog as ollama
 from pilotlight.gateway.wire.fields import OllamaRequest, validate_ollama
-from pilotlight.router.catalogue import Catalogue, Served
+from pilotlight.router.adapting import AdapterState, Adapting
+from pilotlight.router.catalogue import Catalogue, Named, Served
 from pilotlight.router.router import Router
 from pilotlight.store.address import shown_text
 
@@ -30,46 +31,60 @@ class ListingEndpoints:
         catalogue: Catalogue,
         router: Router,
         admin: AdminEndpoints,
+        adapting: Adapting,
         now: Callable[[], float],
     ) -> None:
         self._catalogue = catalogue
         self._router = router
         self._admin = admin
+        self._adapting = adapting
         self._now = now
 
     async def models(self, request: Request, key: Key | None) -> None:
         await request.answer_json(
-            200, {"object": "list", "data": [self._openai(name) for name in self._catalogue]}
+            200, {"object": "list", "data": [self._openai(name) for name in self._names()]}
         )
 
     async def model(self, request: Request, key: Key | None) -> None:
-        name = self._catalogue.name_of(request.tail("/v1/models/"))
+        name = self._catalogue.find(request.tail("/v1/models/"))
+        self._adapting.require(name)
         await request.answer_json(200, self._openai(name))
 
-    def _openai(self, name: str) -> dict[str, Any]:
-        served = self._catalogue.served(name)
+    def _names(self) -> Iterator[Named]:
+        """Each model, then those of its adapters that every replica has."""
+        for model in self._catalogue:
+            yield Named(model)
+            for adapter in self._catalogue.adapters.of(model):
+                name = Named(model, adapter)
+                if self._adapting.status(name).state is AdapterState.READY:
+                    yield name
+
+    def _openai(self, name: Named) -> dict[str, Any]:
+        served = self._catalogue.served(name.model)
         created = int(details.modified_at(served.job.files).timestamp()) if served else 0
         return {
-            "id": name,
+            "id": str(name),
             "object": "model",
             "created": created,
             "owned_by": "pilotlight",
-            "state": self._admin.state_of(name),
+            "state": self._admin.state_of(name.model),
             "context": served.context if served else None,
+            **({"parent": name.model} if name.adapter else {}),
         }
 
     async def tags(self, request: Request, key: Key | None) -> None:
-        listed = await asyncio.to_thread(lambda: [self._listed(name) for name in self._catalogue])
+        names = list(self._names())
+        listed = await asyncio.to_thread(lambda: [self._listed(name) for name in names])
         await request.answer_json(200, ollama.tags(listed))
 
-    def _listed(self, name: str) -> ollama.Listed:
-        served = self._catalogue.served(name)
+    def _listed(self, name: Named) -> ollama.Listed:
+        served = self._catalogue.served(name.model)
         if served is None:
             never = datetime.fromtimestamp(0, UTC)
-            return ollama.Listed(name, ollama.Details(format=""), never)
+            return ollama.Listed(str(name), ollama.Details(format=""), never)
         files = served.job.files
         return ollama.Listed(
-            name,
+            str(name),
             details.details_of(files),
             details.modified_at(files),
             files.size_bytes,
@@ -79,27 +94,28 @@ class ListingEndpoints:
     async def show(self, request: Request, key: Key | None) -> None:
         body = parse_object(await request.body(BODY_BYTES))
         validate_ollama(OllamaRequest.SHOW, body, Capabilities(frozenset()), {})
-        name = self._catalogue.name_of(body.get("model", body.get("name")))
-        served = self._catalogue.served(name)
+        name = self._catalogue.find(body.get("model", body.get("name")))
+        self._adapting.require(name)
+        served = self._catalogue.served(name.model)
         if served is None:
-            ref = shown_text(self._catalogue.settings[name].ref)
+            ref = shown_text(self._catalogue.settings[name.model].ref)
             raise StoreError(
-                f"model {name!r} was never here, so nothing is known of it yet",
+                f"model {name.model!r} was never here, so nothing is known of it yet",
                 hint=f"run `pilotlight pull {ref}`, or ask it once",
             )
         shown = await asyncio.to_thread(self._shown, name, served)
         await request.answer_json(200, ollama.show(shown))
 
-    def _shown(self, name: str, served: Served) -> ollama.Shown:
+    def _shown(self, name: Named, served: Served) -> ollama.Shown:
         files = served.job.files
         return ollama.Shown(
-            name,
+            str(name),
             details.details_of(files),
             details.modified_at(files),
             details.capability_names(served.capabilities),
             details.info(files),
             details.template(files),
-            self._catalogue.settings[name].options,
+            self._catalogue.settings[name.model].options,
         )
 
     async def ps(self, request: Request, key: Key | None) -> None:

@@ -141,7 +141,8 @@ class Overflow:
         if policy is None or not overflows(policy.queue, view_of(self._state, draft.model)):
             return None
         private = settings.private or (key is not None and key.private)
-        found = "private" if private else self._spill(draft, policy)
+        kept = "private" if private else "adapter" if draft.adapter else None
+        found = kept or self._spill(draft, policy)
         if isinstance(found, str):
             request.notes["kept_from_overflow"] = found
             return None

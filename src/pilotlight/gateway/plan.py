@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilotlight.core import Operation, Surface
+from pilotlight.engines.base import Adapts
+from pilotlight.errors import AdapterNotReadyError
 from pilotlight.gateway.translate.base import Translation
+from pilotlight.replica.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Plan:
     engine_operation: Operation
     model: str
     payload: bytes
+    """What the engine is sent, but for what `addressed` adds."""
+
     stream: bool
     translation: Translation | None = None
     keep_alive_s: float | None = None
@@ -28,5 +33,25 @@ class Plan:
     withholds_usage: bool = False
     """The engine is asked to count in its stream, and the client didn't ask for that."""
 
+    adapter: str | None = None
+    """The LoRA that is to answer, laid over the model."""
+
     load_only: bool = False
     """Ollama's empty request: have the model ready (or let it go), generate nothing."""
+
+
+def addressed(plan: Plan, replica: Replica) -> bytes:
+    """The payload as this replica takes it, which knows its adapters by its own list of them.
+
+    Raises:
+        AdapterNotReadyError: the replica came or the adapter went after the request was admitted.
+    """
+    job, engine = replica.job, replica.engine
+    if not job.adapters and plan.adapter is None:
+        return plan.payload
+    if plan.adapter is not None and all(item.name != plan.adapter for item in job.adapters):
+        raise AdapterNotReadyError(
+            f"replica {replica.id} has no adapter {plan.adapter!r}", hint="ask again in a moment"
+        )
+    assert isinstance(engine, Adapts)
+    return engine.address(plan.payload, job, plan.adapter)

@@ -6,6 +6,7 @@ from functools import partial
 
 from pilotlight.core import Operation, Surface
 from pilotlight.gateway.account import Account
+from pilotlight.gateway.adapters import AdapterEndpoints
 from pilotlight.gateway.admin import AdminEndpoints
 from pilotlight.gateway.admission import Admission, Asked, Draft
 from pilotlight.gateway.app import Handler, Route, Routes
@@ -83,6 +84,7 @@ def build_routes(
     listing: ListingEndpoints,
     status: StatusEndpoints,
     admin: AdminEndpoints,
+    adapters: AdapterEndpoints,
 ) -> Routes:
     openai, anthropic, ollama = Surface.OPENAI, Surface.ANTHROPIC, Surface.OLLAMA
 
@@ -119,6 +121,11 @@ def build_routes(
         "/pilotlight/v1/ps": {"GET": Route(admin.ps)},
         "/pilotlight/v1/models": {"GET": Route(admin.models)},
         "/pilotlight/v1/cold-starts": {"GET": Route(admin.cold_starts)},
+        "/pilotlight/v1/adapters": {
+            "GET": Route(adapters.list),
+            "POST": Route(adapters.add, admin=True),
+        },
+        "/pilotlight/v1/adapters/*": {"DELETE": Route(adapters.remove, admin=True)},
         "/pilotlight/v1/load": {"POST": Route(admin.load, admin=True)},
         "/pilotlight/v1/stop": {"POST": Route(admin.stop, admin=True)},
     }

@@ -31,7 +31,8 @@ def key_of(job: ModelJob, build: str, machine: str) -> str:
     """The same file, options, engine build and machine give the same key, whatever the name."""
     files = job.files
     bytes_of = files.digest or (str(files.ref), str(files.path))
-    what = (bytes_of, files.size_bytes, repr(job.options), build, machine)
+    stamps = tuple(adapter.stamp for adapter in job.adapters)
+    what = (bytes_of, files.size_bytes, repr(job.options), build, machine, *stamps)
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
 

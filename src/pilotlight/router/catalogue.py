@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pilotlight.config import ModelSettings
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
@@ -16,23 +16,24 @@ from pilotlight.engines.base import Engine, Library, ModelJob
 from pilotlight.engines.registry import Engines
 from pilotlight.errors import UnknownModelError
 from pilotlight.replica.measured import Measured, Measurements, key_of
+from pilotlight.router.adapters import DesiredAdapters
+from pilotlight.router.files import Files, Report
+from pilotlight.router.overlays import Overlays, heavier
 from pilotlight.router.state import Resolved
-from pilotlight.store.progress import Progress
 
 ASLEEP_BYTES = 96 * 2**20
 """A process with its libraries and no model, until one was measured (llama.cpp's wheel: 61 MB)."""
 
-Report = Callable[[Progress], None]
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a client's name for a model means: a served model, perhaps with an adapter."""
 
-class Files(Protocol):
-    """What the catalogue asks of the store."""
+    model: str
+    adapter: str | None = None
 
-    async def resolve(
-        self, ref: ModelRef, *, digest: str | None = None, report: Report | None = None
-    ) -> ModelFiles: ...
-
-    def present(self, ref: ModelRef) -> ModelFiles | None: ...
+    def __str__(self) -> str:
+        return self.model if self.adapter is None else f"{self.model}:{self.adapter}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,12 @@ class Catalogue:
         engines: Engines,
         store: Files,
         measurements: Measurements,
+        adapters: DesiredAdapters,
         machine: str,
     ) -> None:
         self.settings = dict(models)
+        self.adapters = adapters
+        self.overlays = Overlays(adapters, store)
         self._names = {alias: name for name, m in models.items() for alias in (name, *m.aliases)}
         self._engines = engines
         self._store = store
@@ -88,18 +92,40 @@ class Catalogue:
         return iter(self.settings)
 
     def name_of(self, asked: Any) -> str:
-        """The served name for a name or alias. Raises UnknownModelError."""
-        name = self._names.get(asked) if isinstance(asked, str) else None
-        if name is None and isinstance(asked, str) and asked.endswith(":latest"):
-            name = self._names.get(asked.removesuffix(":latest"))  # Ollama's clients add it
+        """The served name for a model's name or alias. Raises UnknownModelError."""
+        name = self._known(asked)
         if name is None:
-            close = difflib.get_close_matches(str(asked), list(self._names), n=1)
-            raise UnknownModelError(
-                f"no model {asked!r} is served here",
-                param="model",
-                hint=f"did you mean {close[0]!r}?" if close else f"served: {', '.join(self)}",
-            )
+            raise self._unknown(asked, list(self._names), ", ".join(self))
         return name
+
+    def find(self, asked: Any) -> Named:
+        """The same, and ``model:adapter`` where the model has that adapter."""
+        name = self._known(asked)
+        if name is not None:
+            return Named(name)
+        base, colon, adapter = asked.rpartition(":") if isinstance(asked, str) else ("", "", "")
+        model = self._known(base) if colon else None
+        if model is None:
+            raise self._unknown(asked, list(self._names), ", ".join(self))
+        adapters = self.adapters.of(model)
+        if adapter not in adapters:
+            known = [f"{model}:{name}" for name in adapters]
+            raise self._unknown(asked, known, ", ".join([model, *known]))
+        return Named(model, adapter)
+
+    def _known(self, asked: Any) -> str | None:
+        if not isinstance(asked, str):
+            return None
+        # Ollama's clients add :latest.
+        return self._names.get(asked) or self._names.get(asked.removesuffix(":latest"))
+
+    def _unknown(self, asked: Any, names: list[str], served: str) -> UnknownModelError:
+        close = difflib.get_close_matches(str(asked), names, n=1)
+        return UnknownModelError(
+            f"no model {asked!r} is served here",
+            param="model",
+            hint=f"did you mean {close[0]!r}?" if close else f"served: {served}",
+        )
 
     def engine(self, name: str) -> Engine:
         return self._engines.get(self.settings[name].engine)
@@ -115,8 +141,13 @@ class Catalogue:
         """Use the files if the store has them already; touches no network."""
         files = self._present(name)
         if files is not None and name not in self._served:
+            self.overlays.look(name)
             self._served[name] = self._describe(name, files)
         return self._served.get(name)
+
+    def is_whole(self, name: str) -> bool:
+        """Whether nothing of the model is left to fetch: neither files nor an adapter."""
+        return name in self._served and self.overlays.look(name)
 
     def _present(self, name: str) -> ModelFiles | None:
         ref = self._refs[name]
@@ -125,7 +156,16 @@ class Catalogue:
         return None if isinstance(self.engine(name), Library) else nothing_of(ref)
 
     async def fetch(self, name: str, report: Report | None = None) -> ModelFiles:
-        """Have the files here, verified. Raises StoreError; EngineError of an engine's own."""
+        """Have the files here, verified, and what can be had of its adapters.
+
+        Raises:
+            StoreError; EngineError of an engine that keeps its models itself.
+        """
+        files = await self._fetch(name, report)
+        await self.overlays.fetch(name, report)
+        return files
+
+    async def _fetch(self, name: str, report: Report | None) -> ModelFiles:
         ref, engine = self._refs[name], self.engine(name)
         if name in self._elsewhere:
             if isinstance(engine, Library):
@@ -134,26 +174,32 @@ class Catalogue:
         return await self._store.resolve(ref, digest=self.settings[name].digest, report=report)
 
     async def describe(self, name: str, files: ModelFiles) -> Served:
-        """Read the files' header. Raises EngineError, ModelFormatError."""
-        known = self._served.get(name)
-        if known is None or known.job.files != files:
-            self._served[name] = await asyncio.to_thread(self._describe, name, files)
+        """Read the headers of the files and of the adapters. Raises EngineError, ModelFormatError.
+
+        An adapter that is removed meanwhile is not in what comes of it.
+        """
+        self._served[name] = await asyncio.to_thread(self._describe, name, files)
         return self._served[name]
 
     def _describe(self, name: str, files: ModelFiles) -> Served:
         engine, options = self.engine(name), self._options[name]
-        job = ModelJob(name, files, options)
+        capabilities = engine.capabilities(files, options)
+        job = self.overlays.over(ModelJob(name, files, options), engine, capabilities)
         key = key_of(job, engine.build, self._machine)
         return Served(
             job=job,
             engine=engine,
-            capabilities=engine.capabilities(files, options),
+            capabilities=capabilities,
             context=engine.context(files, options),
             slots=engine.slots(options),
-            predicted=engine.predict(files, options),
+            predicted=heavier(engine.predict(files, options), job.adapters),
             measured=self._measurements.get(key),
             key=key,
         )
+
+    async def describe_again(self, name: str) -> Served:
+        """After a change of its adapters. Raises EngineError, ModelFormatError."""
+        return await self.describe(name, self._served[name].job.files)
 
     def resolved(self, name: str, capacity_bytes: int) -> Resolved:
         """The router's view of a served model."""
@@ -176,9 +222,9 @@ class Catalogue:
         context, slots = served.context, served.slots
         while context and context > 512:
             slots, context = (slots // 2, context) if slots > 1 else (slots, context // 2)
-            smaller = {**given, "parallel": slots, "context": context}
-            options = served.engine.options(smaller)
-            if served.engine.predict(served.job.files, options).ram_bytes <= capacity_bytes:
+            options = served.engine.options({**given, "parallel": slots, "context": context})
+            smaller = served.engine.predict(served.job.files, options)
+            if heavier(smaller, served.job.adapters).ram_bytes <= capacity_bytes:
                 return f"it would fit with parallel: {slots} and context: {context}"
         return "not even one slot with a small context fits: choose a smaller quantization or model"
 

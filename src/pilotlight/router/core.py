@@ -23,6 +23,7 @@ from pilotlight.errors import (
 )
 from pilotlight.router import schedule
 from pilotlight.router.decisions import (
+    Adapt,
     Decision,
     Drain,
     Grant,
@@ -40,9 +41,12 @@ from pilotlight.router.events import (
     DrainBegan,
     Event,
     LoadWanted,
+    ModelChanged,
     ModelResolved,
+    ReplicaAdapted,
     ReplicaAsleep,
     ReplicaEnded,
+    ReplicaOutdated,
     ReplicaProven,
     ReplicaReady,
     ReplicaStarted,
@@ -61,6 +65,7 @@ LONGEST_BACKOFF_S = 30.0
 DECIDERS = (
     schedule.expire,
     schedule.grant,
+    schedule.adapt,
     schedule.start,
     schedule.unyield,
     schedule.retire,
@@ -100,10 +105,13 @@ class RouterCore:
             StopWanted: self._stop_wanted,
             ModelResolved: self._resolved,
             ResolveFailed: self._resolve_failed,
+            ModelChanged: self._changed,
             ReplicaStarted: self._started,
             ReplicaReady: self._ready,
             ReplicaAsleep: self._asleep,
             ReplicaProven: self._proven,
+            ReplicaAdapted: self._adapted,
+            ReplicaOutdated: self._outdated,
             ReplicaEnded: self._ended,
             DrainBegan: self._drain_began,
             Ticked: lambda event, now: (),
@@ -117,6 +125,7 @@ class RouterCore:
             Stop: self._do_stop,
             Yield: self._do_yield,
             Probe: self._do_probe,
+            Adapt: self._do_adapt,
             Grant: self._do_grant,
             Refuse: self._do_refuse,
         }
@@ -234,6 +243,22 @@ class RouterCore:
         model.retry_at_s = now + max(1.0, backoff_s(model.failed_fetches))
         return [Refuse(ticket, event.error) for ticket in model.queue]
 
+    def _changed(self, event: ModelChanged, now: float) -> Iterable[Decision]:
+        self.state.models[event.model].version += 1
+        return ()
+
+    def _adapted(self, event: ReplicaAdapted, now: float) -> Iterable[Decision]:
+        replica = self.state.replicas.get(event.replica)
+        if replica is not None:
+            replica.adapting = False
+        return ()
+
+    def _outdated(self, event: ReplicaOutdated, now: float) -> Iterable[Decision]:
+        replica = self.state.replicas.get(event.replica)
+        if replica is not None:
+            replica.adapting, replica.outdated = False, True
+        return ()
+
     def _started(self, event: ReplicaStarted, now: float) -> Iterable[Decision]:
         replica = self.state.replicas.get(event.replica)
         if replica is not None and replica.state is ReplicaState.STARTING:
@@ -252,6 +277,13 @@ class RouterCore:
             replica.ram_bytes = min(event.ram_bytes, self.state.capacity_bytes)
         if resolved is not None:
             self._remember(self.state.models[replica.model], replica, event.load_s)
+        return self._relieve(replica)
+
+    def _relieve(self, fresh: ReplicaRecord) -> Iterable[Decision]:
+        """One outdated replica leaves for each that came up with its model's present job."""
+        for old in self.state.of(fresh.model):
+            if old.outdated and old.state is ReplicaState.READY:
+                return (Drain(old.id, f"replaced by {fresh.id}"),)
         return ()
 
     def _remember(self, model: ModelRecord, replica: ReplicaRecord, load_s: float) -> None:
@@ -328,6 +360,7 @@ class RouterCore:
             resolved.asleep_bytes,
             since_s=now,
             claimed_s=now,
+            version=self.state.models[decision.model].version,
         )
         replica.move(ReplicaState.STARTING, now)
         stem, _, number = decision.replica.rpartition("-")
@@ -336,7 +369,8 @@ class RouterCore:
 
     def _do_wake(self, decision: Wake, now: float) -> None:
         replica = self.state.replicas[decision.replica]
-        replica.claimed_s, replica.resting = now, False
+        replica.claimed_s, replica.resting, replica.outdated = now, False, False
+        replica.version = self.state.models[replica.model].version
         replica.move(ReplicaState.LOADING, now)
 
     def _do_sleep(self, decision: Sleep, now: float) -> None:
@@ -359,6 +393,11 @@ class RouterCore:
 
     def _do_probe(self, decision: Probe, now: float) -> None:
         self.state.replicas[decision.replica].suspect = True
+
+    def _do_adapt(self, decision: Adapt, now: float) -> None:
+        replica = self.state.replicas[decision.replica]
+        replica.adapting = True
+        replica.version = self.state.models[replica.model].version
 
     def _do_grant(self, decision: Grant, now: float) -> None:
         ticket = decision.ticket

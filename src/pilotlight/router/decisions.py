@@ -60,6 +60,13 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapt:
+    """Bring a serving replica to its model's job as it is now."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     ticket: Ticket
     replica: str
@@ -71,4 +78,4 @@ class Refuse:
     error: PilotlightError
 
 
-Decision = Resolve | Start | Wake | Sleep | Drain | Stop | Yield | Probe | Grant | Refuse
+Decision = Resolve | Start | Wake | Sleep | Drain | Stop | Yield | Probe | Adapt | Grant | Refuse

@@ -54,6 +54,13 @@ class ResolveFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChanged:
+    """Its job is another than before: replicas that run have to follow."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStarted:
     """Its process runs; the load has begun."""
 
@@ -83,6 +90,20 @@ class ReplicaProven:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaAdapted:
+    """It serves its model's job as that was when `Adapt` was decided, without a new load."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOutdated:
+    """Only a new replica can serve its model's job; until then it serves the one it has."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaEnded:
     """Gone: as ordered when `error` is None, else crashed, stalled or failed to start."""
 
@@ -107,10 +128,13 @@ Event = (
     | StopWanted
     | ModelResolved
     | ResolveFailed
+    | ModelChanged
     | ReplicaStarted
     | ReplicaReady
     | ReplicaAsleep
     | ReplicaProven
+    | ReplicaAdapted
+    | ReplicaOutdated
     | ReplicaEnded
     | DrainBegan
     | Ticked

@@ -13,7 +13,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from pilotlight.core import ColdStart, Phase
+from pilotlight.engines.base import Adapts, ModelJob
 from pilotlight.errors import (
+    AdapterError,
     EngineCrashedError,
     EngineStalledError,
     EngineStartError,
@@ -27,6 +29,7 @@ from pilotlight.replica.watchdog import CHECKS_PER_STALL, Watch, is_stalled, loo
 from pilotlight.router.catalogue import Catalogue
 from pilotlight.router.clock import Clock, sleep, timeout
 from pilotlight.router.decisions import (
+    Adapt,
     Decision,
     Drain,
     Probe,
@@ -39,9 +42,12 @@ from pilotlight.router.decisions import (
 )
 from pilotlight.router.events import (
     Event,
+    ModelChanged,
     ModelResolved,
+    ReplicaAdapted,
     ReplicaAsleep,
     ReplicaEnded,
+    ReplicaOutdated,
     ReplicaProven,
     ReplicaReady,
     ReplicaStarted,
@@ -56,6 +62,9 @@ COLD_STARTS_KEPT = 200
 
 PROBE_S = 0.5
 """How long a suspect engine gets to answer, and the pause before it is asked again."""
+
+ADAPT_S = 120.0
+"""How long an engine may take to exchange its adapters; vLLM takes some 10 ms for each."""
 
 _T = TypeVar("_T")
 
@@ -101,6 +110,7 @@ class Performer:
             Drain: self._drain,
             Yield: lambda d: None,
             Probe: lambda d: self._act(d.replica, self._probe),
+            Adapt: lambda d: self._act(d.replica, self._adapt),
         }
 
     def connect(self, post: Callable[[Event], None], is_busy: Callable[[str], bool]) -> None:
@@ -114,7 +124,7 @@ class Performer:
         except PilotlightError as error:
             log.warning("model %s: %s", model, error.one_line())
             return  # said again, to whoever asks for it
-        if found is not None:
+        if found is not None and self.catalogue.is_whole(model):
             resolved = self.catalogue.resolved(model, self.capacity_bytes)
             self._post(ModelResolved(model, resolved))
 
@@ -293,7 +303,44 @@ class Performer:
         if replica.process and replica.process.alive:
             await self._give_up(replica, _stalled(replica, stall_s))
 
+    async def _adapt(self, replica: Replica) -> None:
+        """While it serves; where its engine can't, a new replica is to take its place."""
+        served = self.catalogue.served(replica.job.name)
+        assert served is not None
+        assert replica.process is not None
+        job: ModelJob | None = None
+        try:
+            if isinstance(replica.engine, Adapts):
+                async with timeout(self._clock, ADAPT_S):
+                    job = await replica.engine.adapt(replica.process, replica.job, served.job)
+        except AdapterError as error:
+            await self._refuse_new(replica, served.job, error)
+            job = replica.job
+        except Exception as error:  # a task's edge: a new replica is the way out of any failure
+            log.warning("replica %s: %s", replica.id, _expected(error, "adapters").one_line())
+        if job is None:
+            self._post(ReplicaOutdated(replica.id))
+            return
+        replica.job = job
+        self._post(ReplicaAdapted(replica.id))
+
+    async def _refuse_new(self, replica: Replica, wanted: ModelJob, error: AdapterError) -> None:
+        """The engine would not have what it was given last; nobody is served with it."""
+        for adapter in wanted.adapters:
+            if adapter not in replica.job.adapters:
+                self.catalogue.overlays.refuse(wanted.name, adapter.name, error)
+        await self.change(wanted.name)
+
+    async def change(self, model: str) -> None:
+        """A model's adapters are others than before: what runs follows."""
+        await self.catalogue.describe_again(model)
+        self._post(ModelResolved(model, self.catalogue.resolved(model, self.capacity_bytes)))
+        self._post(ModelChanged(model))
+
     async def _wake(self, replica: Replica) -> None:
+        served = self.catalogue.served(replica.job.name)
+        assert served is not None
+        replica.job = served.job
         claimed_s = self._now()
         if await self._done_in_time(replica, replica.wake()):
             self._loaded(replica, claimed_s)

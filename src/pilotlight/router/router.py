@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from pilotlight.replica.replica import Replica
@@ -63,8 +64,7 @@ class Router:
         self._turning = False
         self._timer: Timer | None = None
         self._timer_s = math.inf
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._awaited: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     def submit(self, model: str, *, hold_s: float | None = None) -> Place:
         """Ask for a slot. `place.granted` ends in a replica or an error; then `release`.
@@ -118,9 +118,19 @@ class Router:
 
     async def quiet(self) -> None:
         """Until no replica is left."""
-        while self.state.replicas:
-            self._quiet.clear()
-            await self._quiet.wait()
+        await self.until(lambda: not self.state.replicas)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Until `holds` is true of the state; looked at after every event."""
+        if holds():
+            return
+        come = asyncio.get_running_loop().create_future()
+        entry = (holds, come)
+        self._awaited.append(entry)
+        try:
+            await come
+        finally:
+            self._awaited.remove(entry)
 
     def is_busy(self, replica: str) -> bool:
         record = self.state.replicas.get(replica)
@@ -138,8 +148,9 @@ class Router:
         finally:
             self._turning = False
         self._set_timer(now)
-        if not self.state.replicas:
-            self._quiet.set()
+        for holds, come in self._awaited:
+            if not come.done() and holds():
+                come.set_result(None)
 
     def _turn(self, event: Event, now: float) -> None:
         for decision in self.core.handle(event, now):

@@ -15,6 +15,7 @@ from pilotlight.errors import (
     QueueTimeoutError,
 )
 from pilotlight.router.decisions import (
+    Adapt,
     Decision,
     Drain,
     Grant,
@@ -104,6 +105,17 @@ def _places(replica: ReplicaRecord) -> Iterator[tuple[int, str]]:
     return ((load, replica.id) for load in range(len(replica.in_flight), replica.slots))
 
 
+def adapt(state: State, now: float) -> list[Decision]:
+    """Bring what serves to its model's present job, while it serves where its engine can."""
+    return [
+        Adapt(replica.id)
+        for replica in state.replicas.values()
+        if replica.state is READY
+        and not (replica.adapting or replica.outdated)
+        and replica.version < state.models[replica.model].version
+    ]
+
+
 def needs_replica(state: State, model: ModelRecord) -> bool:
     """One more replica of this model should come up, if it can."""
     if state.draining or model.given_up:
@@ -112,6 +124,8 @@ def needs_replica(state: State, model: ModelRecord) -> bool:
     if any(r.state in ARRIVING or r.settling or r.suspect for r in living):
         return False
     awake = [r for r in living if r.state is READY]
+    if any(r.outdated for r in awake):
+        return True  # its successor comes up before it leaves, even past `max`
     if model.queue and not any(r.yielding for r in awake):
         return not awake or len(awake) < model.settings.max
     return len(awake) < model.settings.min and not model.held_down
@@ -142,6 +156,10 @@ def start(state: State, now: float) -> list[Decision]:
             decisions.append(
                 Wake(sleeper.id) if sleeper else Start(model.name, _new_id(state, model))
             )
+            break
+        if old := next((r for r in state.of(model.name) if r.outdated and r.state is READY), None):
+            # No room for both: what it has in hand is finished, and the queue waits.
+            decisions.append(Drain(old.id, "makes room for its successor"))
             break
         if is_served(state, model):
             continue  # one more replica is a luxury: it takes free memory, nobody else's
@@ -226,7 +244,9 @@ def _stop_at_s(model: ModelRecord, replica: ReplicaRecord) -> float:
 
 
 def _sleep_at_s(model: ModelRecord, replica: ReplicaRecord) -> float:
-    if replica.state is not READY or not (model.resolved and model.resolved.can_sleep):
+    can_sleep = model.resolved is not None and model.resolved.can_sleep
+    # An outdated one leaves as soon as its successor is up; asleep it would be one too many.
+    if replica.state is not READY or replica.outdated or not can_sleep:
         return math.inf
     return replica.idle_since_s + model.settings.sleep_after
 
@@ -261,7 +281,7 @@ def _rest(state: State, model: ModelRecord, now: float) -> list[Decision]:
 
 
 def _is_idle(replica: ReplicaRecord) -> bool:
-    resting = replica.state in (READY, ASLEEP) and not replica.settling
+    resting = replica.state in (READY, ASLEEP) and not (replica.settling or replica.adapting)
     return resting and replica.idle
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pilotlight.errors import PilotlightError
 from pilotlight.router.core import RouterCore
 from pilotlight.router.decisions import (
+    Adapt,
     Decision,
     Drain,
     Grant,
@@ -33,6 +34,7 @@ from pilotlight.router.events import (
     ModelResolved,
     ReplicaAsleep,
     ReplicaEnded,
+    ReplicaOutdated,
     ReplicaProven,
     ReplicaReady,
     ReplicaStarted,
@@ -147,6 +149,9 @@ class Simulation:
     def _probe(self, decision: Probe) -> None:
         self.at(self.now_s, ReplicaProven(decision.replica))
 
+    def _adapt(self, decision: Adapt) -> None:
+        self.at(self.now_s, ReplicaOutdated(decision.replica))
+
     def _grant(self, decision: Grant) -> None:
         ticket = decision.ticket
         outcome = self.outcomes[ticket.id]
@@ -172,6 +177,7 @@ _PERFORM: Mapping[type[Any], Callable[[Simulation, Any], None]] = {
     Drain: _nothing,
     Yield: _nothing,
     Probe: Simulation._probe,
+    Adapt: Simulation._adapt,
     Grant: Simulation._grant,
     Refuse: Simulation._refuse,
 }

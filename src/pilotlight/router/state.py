@@ -71,6 +71,13 @@ class ReplicaRecord:
     suspect: bool = False
     """An answer of it broke off: no more requests until its engine was seen alive."""
 
+    version: int = 0
+    """Of its model's job: the one it serves, or is being brought to."""
+
+    adapting: bool = False
+    outdated: bool = False
+    """Serves an older job than its model's, until a new replica takes its place."""
+
     leaving: bool = False
     """A stop was ordered; nothing more to decide about it."""
 
@@ -108,6 +115,9 @@ class ModelRecord:
 
     name: str
     settings: ModelSettings
+    version: int = 0
+    """Of its job, which changes when adapters come and go."""
+
     resolved: Resolved | None = None
     resolving: bool = False
     queue: deque[Ticket] = field(default_factory=deque)

@@ -30,6 +30,8 @@ ENDPOINTS: Mapping[Operation, str] = {
     Operation.RERANK: "/v1/rerank",
 }
 
+ADAPTERS_PATH = "/adapters"
+
 _REMEMBERED = 256
 """Answers kept by request, so that a benchmark's upstream costs little more than its writes."""
 
@@ -40,33 +42,51 @@ class Brain:
 
     model: str
     options: FakeOptions
+    adapters: frozenset[str] = frozenset()
     _memory: dict[tuple[str, bytes], Answer] = field(default_factory=dict, repr=False)
 
     def answer(self, path: str, body: bytes) -> Answer:
         """Never raises: what is wrong with a request is an answer too."""
+        if path == ADAPTERS_PATH:
+            return self._answer(lambda: self.exchange(_read(body)))
         known = self._memory.get((path, body))
         if known is not None:
             return known
-        try:
-            answer = self._think(path, _read(body))
-        except Refusal as refusal:
-            answer = refusal.answer()
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            answer = invalid(f"the request has a wrong shape: {error!r}").answer()
+        answer = self._answer(lambda: self._think(path, _read(body)))
         if len(self._memory) < _REMEMBERED:
             self._memory[path, body] = answer
         return answer
+
+    def _answer(self, think: Callable[[], Answer]) -> Answer:
+        try:
+            return think()
+        except Refusal as refusal:
+            return refusal.answer()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return invalid(f"the request has a wrong shape: {error!r}").answer()
 
     def _think(self, path: str, body: Mapping[str, Any]) -> Answer:
         think = _THOUGHTS.get(path)
         if think is None:
             raise Refusal(404, "not_found_error", f"File Not Found: {path}")
+        if "adapter" in body and body["adapter"] not in self.adapters:
+            raise Refusal(404, "not_found_error", f"no adapter {body['adapter']!r} is loaded")
         return think(self, body)
 
-    def persona(self) -> Persona:
+    def exchange(self, body: Mapping[str, Any]) -> Answer:
+        """Other adapters from now on. One whose name begins with ``odd`` is refused."""
+        wanted = frozenset(body["adapters"])
+        if odd := [name for name in sorted(wanted) if name.startswith("odd")]:
+            raise invalid(f"the adapter {odd[0]!r} has no weights")
+        self.adapters = wanted
+        self._memory.clear()
+        return whole({"adapters": sorted(wanted)})
+
+    def persona(self, body: Mapping[str, Any]) -> Persona:
         options = self.options
+        adapter = body.get("adapter")
         return Persona(
-            self.model,
+            self.model if adapter is None else f"{self.model}:{adapter}",
             options.context,
             options.words,
             options.vision,
@@ -104,8 +124,8 @@ def _detokenize(brain: Brain, body: Mapping[str, Any]) -> Answer:
 
 
 _THOUGHTS: Mapping[str, Callable[[Brain, Mapping[str, Any]], Answer]] = {
-    ENDPOINTS[Operation.CHAT]: lambda brain, body: chat(brain.persona(), body),
-    ENDPOINTS[Operation.COMPLETIONS]: lambda brain, body: completion(brain.persona(), body),
+    ENDPOINTS[Operation.CHAT]: lambda brain, body: chat(brain.persona(body), body),
+    ENDPOINTS[Operation.COMPLETIONS]: lambda brain, body: completion(brain.persona(body), body),
     ENDPOINTS[Operation.EMBEDDINGS]: _embeddings,
     ENDPOINTS[Operation.TOKENIZE]: _tokenize,
     ENDPOINTS[Operation.DETOKENIZE]: _detokenize,

@@ -12,8 +12,9 @@ import msgspec
 from pilotlight import __version__
 from pilotlight.config import EngineSettings
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
-from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
+from pilotlight.engines.base import Adapter, EngineProcess, Launch, ModelJob, Seat
 from pilotlight.errors import (
+    AdapterError,
     CapacityError,
     ContextTooLongError,
     EngineCrashedError,
@@ -23,7 +24,7 @@ from pilotlight.errors import (
     RequestError,
 )
 from pilotlight.machine import Machine
-from pilotlight.testing.brain import ENDPOINTS
+from pilotlight.testing.brain import ADAPTERS_PATH, ENDPOINTS
 from pilotlight.testing.options import FakeOptions
 
 SECRET_VARIABLE = "FAKE_ENGINE_SECRET"
@@ -66,6 +67,7 @@ class FakeEngine:
             sleep=options.sleep,
             standby=options.standby,
             tools=options.tools,
+            lora=options.lora is not None,
             vision=options.vision,
             stream_usage="always" if options.counts else "asked",
         )
@@ -84,7 +86,11 @@ class FakeEngine:
         return Launch(argv, seat, {SECRET_VARIABLE: seat.secret}, channel=True)
 
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
-        params = {"model": job.name, "options": job.options.as_json()}
+        params = {
+            "model": job.name,
+            "options": job.options.as_json(),
+            "adapters": [adapter.name for adapter in job.adapters],
+        }
         await process.send({"op": "load", "params": params})
         message = await process.receive()
         while message["event"] == "parked":  # said once at its start and after each unload
@@ -97,6 +103,30 @@ class FakeEngine:
         message = await process.receive()
         if message["event"] == "failed":
             raise EngineError(message["error"], hint="set its option 'sleep' to true")
+
+    def check_adapter(self, job: ModelJob, adapter: Adapter) -> None:
+        """A ref that begins with ``fake:bad`` is of another model."""
+        if adapter.files.ref.locator.startswith("bad"):
+            raise AdapterError(
+                f"adapter {adapter.name!r} is of another model than {job.name!r}",
+                hint="take one that was trained on this model",
+            )
+
+    async def adapt(
+        self, process: EngineProcess, loaded: ModelJob, wanted: ModelJob
+    ) -> ModelJob | None:
+        if wanted.options.lora == "reload":
+            return loaded if set(wanted.adapters) <= set(loaded.adapters) else None
+        names = {"adapters": [adapter.name for adapter in wanted.adapters]}
+        status, answer = await process.client.fetch(ADAPTERS_PATH, msgspec.json.encode(names))
+        if status != 200:
+            raise AdapterError(self.error(status, answer).message)
+        return wanted
+
+    def address(self, payload: bytes, job: ModelJob, adapter: str | None) -> bytes:
+        if adapter is None:
+            return payload
+        return msgspec.json.encode({**msgspec.json.decode(payload), "adapter": adapter})
 
     def canary(self, job: ModelJob) -> tuple[str, bytes]:
         return ENDPOINTS[Operation.CHAT], _CANARY

@@ -29,7 +29,7 @@ VOCABULARY = (
 
 SAMPLING = (
     "seed", "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty",
-    "repeat_penalty", "logit_bias",
+    "repeat_penalty", "logit_bias", "adapter",
 )  # fmt: skip
 """Request fields that change which words come out."""
 

@@ -45,6 +45,9 @@ class FakeOptions:
     standby: bool = True
     vision: bool = False
     tools: bool = True
+    lora: str | None = None
+    """How adapters come to a loaded process: ``live`` as on vLLM, ``reload`` as on llama.cpp."""
+
     counts: bool = True
     """A stream says its tokens by itself, as llama.cpp's timings do; else only when asked."""
 

@@ -174,17 +174,22 @@ class FakeProcess:
             self._log.append(failure)
             self._messages.put_nowait({"event": "failed", "error": failure})
             return
-        self._serve(params["model"], options)
+        self._serve(params["model"], options, params.get("adapters", ()))
         await self._gates.enter("ready")
         self._messages.put_nowait({"event": "ready"})
 
-    def _serve(self, model: str, options: FakeOptions) -> None:
+    def _serve(self, model: str, options: FakeOptions, adapters: Iterable[str]) -> None:
         taken = options.measured_ram_bytes
         self._loaded_bytes = options.ram_bytes if taken is None else taken
         self._peak_bytes = max(self._peak_bytes, PARKED_BYTES + self._loaded_bytes)
         self._sleeps = options.sleep
         self._service = Service(
-            model, options, sleep=self.sleep, crash=self._crash, gate=self._gates.enter
+            model,
+            options,
+            sleep=self.sleep,
+            crash=self._crash,
+            gate=self._gates.enter,
+            adapters=adapters,
         )
         self._log.append(f"loaded {model}")
 

@@ -16,7 +16,7 @@ import mmap
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,8 +35,14 @@ _PR_SET_PDEATHSIG = 1
 class Model:
     """A loaded model: its memory, really taken, and its connections."""
 
-    def __init__(self, name: str, options: FakeOptions, secret: str | None) -> None:
-        self._service = Service(name, options, sleep=asyncio.sleep, crash=_crash)
+    def __init__(
+        self,
+        name: str,
+        options: FakeOptions,
+        secret: str | None,
+        adapters: Iterable[str] = (),
+    ) -> None:
+        self._service = Service(name, options, sleep=asyncio.sleep, crash=_crash, adapters=adapters)
         self._secret = secret
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -112,7 +118,8 @@ class Channel:
             self._say(event="failed", error=options.fail_load)
             return
         self._options = options
-        self._model = Model(params["model"], options, self._secret)
+        adapters = params.get("adapters", ())
+        self._model = Model(params["model"], options, self._secret, adapters)
         await self._model.listen_on_socket(self._socket)
         self._say(event="ready")
 

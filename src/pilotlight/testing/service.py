@@ -7,7 +7,7 @@ to wait, how to crash, where a test may hold a token back, and where bytes go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from pilotlight.testing.answer import Answer, Refusal, whole
 from pilotlight.testing.brain import Brain
@@ -34,9 +34,10 @@ class Service:
         sleep: Sleep,
         crash: Callable[[str], None],
         gate: Gate = _open_gate,
+        adapters: Iterable[str] = (),
     ) -> None:
         self.slots = Slots(options.parallel, options.context)
-        self._brain = Brain(model, options)
+        self._brain = Brain(model, options, frozenset(adapters))
         self._options = options
         self._sleep = sleep
         self._crash = crash
