@@ -26,7 +26,8 @@ def tuned(lora: str = "live", **model: Any) -> dict[str, dict[str, Any]]:
 
 
 def add(s: Street, adapter: str = "a", ref: str | None = None, **fields: Any) -> Call:
-    body = {"model": "m", "adapter": adapter, "ref": f"fake:{adapter}" if ref is None else ref, **fields}
+    ref = f"fake:{adapter}" if ref is None else ref
+    body = {"model": "m", "adapter": adapter, "ref": ref, **fields}
     return s.client.begin("POST", ADAPTERS, body)
 
 

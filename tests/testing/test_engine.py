@@ -34,7 +34,7 @@ def test_the_registry_takes_it() -> None:
     ("given", "told"),
     [
         ({"paralel": 2}, "did you mean 'parallel'"),
-        ({"colour": 2}, "use one of parallel, context"),
+        ({"zebra": 2}, "use one of parallel, context"),
         ({"parallel": 0}, "expected at least 1"),
         ({"parallel": True}, "expected a whole number"),
         ({"context": "many"}, "'many', expected a whole number"),

@@ -256,8 +256,9 @@ def _context(draft: Draft) -> Context:
 
 def _lacks(draft: Draft, served: Served) -> RequestError:
     able = ", ".join(sorted(served.capabilities.operations))
+    asked = str(Named(draft.model, draft.adapter))
     return UnsupportedOperationError(
-        f"model {str(Named(draft.model, draft.adapter))!r} on {served.engine.name} does not do {draft.asked.operation.value}",
+        f"model {asked!r} on {served.engine.name} does not do {draft.asked.operation.value}",
         param="model",
         hint=f"it does {able}; ask another model for this",
     )
