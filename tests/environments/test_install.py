@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from pilotlight.engines import environments
-from pilotlight.engines.environments.plan import Plan
+from pilotlight.engines.environments.plan import Plan, Step
 from pilotlight.engines.environments.removal import remove
 from pilotlight.errors import DiskFullError, EngineInstallError, EngineMissingError
 
@@ -292,3 +293,104 @@ def test_the_instruction_sets_are_the_programs_own_words(installer: Installer) -
         tiny(), system_info=("{base}", "-I", "-c", f"import sys; print('{said}'); sys.exit(1)")
     )
     assert installer(plan).record.built_for == ("avx2", "avx512bw", "avx512f")
+
+
+def _with_python(target: Path) -> Plan:
+    """An install whose Python is a link, as a virtual environment's is."""
+    link = f"{MAKE_ROOT}; os.symlink(r'{target}', r'{{root}}/bin/python'); {note('made')}"
+    return replace(tiny(), steps=(script("make the root", link, kept=False),))
+
+
+@pytest.mark.parametrize("becomes", [None, "python3.99"], ids=["gone", "another_version"])
+def test_one_whose_python_went_away_is_said_and_made_again(
+    installer: Installer, tmp_path: Path, becomes: str | None
+) -> None:
+    python = tmp_path / "usr" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    installer(_with_python(python))
+    assert environments.require(installer.directory, "tiny")
+    python.unlink()
+    if becomes is not None:  # as an upgrade of the system leaves it
+        (python.parent / becomes).write_text("")
+        python.symlink_to(becomes)
+    with pytest.raises(EngineMissingError, match="the Python that 'tiny' was made with") as caught:
+        environments.require(installer.directory, "tiny")
+    assert caught.value.hint == "run: pilotlight engines install tiny"
+    python.unlink(missing_ok=True)
+    python.symlink_to(sys.executable)
+    assert environments.require(installer.directory, "tiny"), "it is back"
+    python.unlink()
+    installer(_with_python(Path(sys.executable)))
+    installer(_with_python(python))
+    assert installer.diary == ["made"] * 3, "it was taken for one that is there"
+
+
+def test_tools_whose_python_went_away_are_made_again(installer: Installer, tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.symlink_to(sys.executable)
+    tools = "import os; os.makedirs(r'{work}/tools/bin', exist_ok=True); "
+    tools += "p = r'{work}/tools/bin/python'; "
+    tools += f"os.path.lexists(p) and os.unlink(p); os.symlink(os.path.realpath(r'{python}'), p)"
+    plan = tiny(
+        script("make the tools", f"{tools}; {note('made')}"),
+        Step("use them", ("{tools}", "-I", "-c", failing(1))),
+    )
+    with pytest.raises(EngineInstallError, match="not yet"):
+        installer(plan)
+    [used] = installer.directory.glob("tiny/*.partial/work/tools/bin/python")
+    used.unlink()
+    used.symlink_to("/nowhere/python3")
+    installer(plan)
+    assert installer.diary == ["made", "made"]
+
+
+def test_what_runs_is_known_by_any_name_of_its_directory(
+    installer: Installer, tmp_path: Path
+) -> None:
+    """A data directory is often a link to a larger disk."""
+    root = installer(tiny()).root
+    alias = tmp_path / "alias"
+    alias.symlink_to(installer.directory)
+    process = _running(root)
+    try:
+        with pytest.raises(EngineInstallError, match="in use by process"):
+            remove(alias, "tiny")
+    finally:
+        process.communicate()
+
+
+def test_a_disk_that_fills_up_under_our_own_hands(
+    installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "installed.json")
+
+    monkeypatch.setattr("pilotlight.engines.environments.install.write", full)
+    with pytest.raises(EngineInstallError, match="tiny: the disk is full") as caught:
+        installer(tiny())
+    assert "make room" in (caught.value.hint or "")
+    assert environments.find(installer.directory, "tiny") is None
+    monkeypatch.undo()
+    assert installer(tiny())
+
+
+def test_a_place_that_can_not_be_written(installer: Installer) -> None:
+    installer.directory.write_text("a file in the way")
+    with pytest.raises(EngineInstallError, match=r"File exists|Not a directory") as caught:
+        installer(tiny())
+    assert "engines.directory" in (caught.value.hint or "")
+
+
+def test_all_of_it_is_on_the_disk_before_its_record(
+    installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a record without its files would be a half-finished install in use."""
+    seen = []
+
+    def sync() -> None:
+        seen.append([path.name for path in installer.directory.rglob("installed.json")])
+
+    monkeypatch.setattr(os, "sync", sync)
+    installer(tiny())
+    assert seen == [[]]

@@ -371,3 +371,15 @@ async def test_declarations_that_make_no_sense_are_errors(
 ) -> None:
     with pytest.raises(Exception, match=r"adapter|m:a|ftp"):
         await street(models)
+
+
+async def test_a_stream_names_the_adapter_and_leaves_what_was_said_alone(street: Build) -> None:
+    s = await street(tuned(adapters={"a": "fake:a"}))
+    said_name = 'echo {"model":"m"}'
+    plain = await s.client.chat("m", said_name, stream=True).done()
+    laid = await s.client.chat("m:a", said_name, stream=True).done()
+    names = {event["model"] for event in laid.events[:-1]}
+    assert names == {"m:a"}
+    assert laid.events[-1] == "[DONE]"
+    assert {event["model"] for event in plain.events[:-1]} == {"m"}
+    assert "m:a" not in laid.text

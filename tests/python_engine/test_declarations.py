@@ -170,3 +170,12 @@ def test_options_are_refused_by_name(given: dict[str, Any], says: str) -> None:
 def test_what_was_measured_of_one_class_says_nothing_of_another() -> None:
     keys = {key_of(job(kind), "python 3", "a machine") for kind in ("Sync", "Caller", "Caller")}
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize("name", ["env", "kwargs"])
+def test_refused_options_that_may_hold_keys_are_not_repeated(name: str) -> None:
+    given = {name: {"TOKEN": "hf-secret", "SIZE": {1, 2}}}
+    with pytest.raises(EngineOptionError) as caught:
+        PythonEngine().options(given)
+    assert f"{name!r} is (hidden)" in str(caught.value)
+    assert "hf-secret" not in str(caught.value)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,6 +78,21 @@ class Server:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return json.loads(answer.read())
 
+    def post(self, path: str, body: Any) -> Any:
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def refused(self, path: str, body: Any) -> dict[str, Any]:
+        """The error that a POST is answered with."""
+        try:
+            answer = self.post(path, body)
+        except urllib.error.HTTPError as error:
+            with error:
+                found: dict[str, Any] = json.loads(error.read())["error"]
+                return found
+        raise AssertionError(f"{path} took {body!r}: {answer!r}")
+
     def ask(self, model: str, text: str = "Say hi.", **fields: Any) -> dict[str, Any]:
         """One chat, not streamed."""
         body = {
@@ -85,12 +101,8 @@ class Server:
             "max_tokens": 8,
             **fields,
         }
-        request = urllib.request.Request(
-            f"{self.url}/v1/chat/completions", json.dumps(body).encode()
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-            return found
+        found: dict[str, Any] = self.post("/v1/chat/completions", body)
+        return found
 
     def model(self, name: str) -> dict[str, Any]:
         """What `ps` says of one model."""

@@ -132,3 +132,23 @@ async def test_a_llama_server_on_a_port(
         assert before is not None
         assert after is not None
         assert after - before > 18, "tokens, not heartbeats"
+
+
+async def test_a_port_that_somebody_else_answers_at(fleet: LocalFleet) -> None:
+    """Between the choice of a port and its use it can be taken, by a server that is well."""
+    engine = PresetEngine(PRESETS["command"])
+    options = engine.options({"command": [sys.executable, "-c", "import time; time.sleep(60)"]})
+    job = ModelJob("m", fake_files("m"), options)
+    launch = engine.command(fleet.seat("r1"), job)
+
+    async def well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(well, "127.0.0.1", launch.seat.port):
+        process = await fleet.launch(launch)
+        with pytest.raises(EngineStartError, match=f"process {os.getpid()} listens") as caught:
+            await engine.load(process, job)
+        await process.stop(grace_s=0.0)
+    assert "ask again" in str(caught.value.hint)

@@ -290,6 +290,33 @@ async def test_the_key_goes_there_and_nowhere_else(
     assert KEY not in everything
 
 
+async def test_a_remote_that_repeats_the_key_is_not_quoted_on_it(
+    street: Build,
+    remote: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Some say which key was wrong, in full; clients and logs are no place for it."""
+    monkeypatch.setenv("CLOUD_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    house = await street({"cloud": remote_model(remote.url, api_key_env="CLOUD_KEY")})
+    repeats = {"error": {"message": f"Incorrect API key provided: {KEY}.", "code": "bad"}}
+    seen = []
+    for status in (400, 401, 429, 500):
+        remote.behave = says(repeats, status)
+        call = await house.client.post(*OPENAI)
+        assert "Incorrect API key provided: ***." in call.json["error"]["message"]
+        seen.append(call.body)
+    await house.client.post("/pilotlight/v1/stop", {"model": "cloud"})
+    remote.models = says(repeats, 401)
+    seen.append((await house.client.post(*OPENAI)).body)
+    for path in ("/pilotlight/v1/ps", "/pilotlight/v1/models"):
+        seen.append((await house.client.get(path)).body)
+    everything = b"".join(seen).decode() + caplog.text
+    assert everything.count("Incorrect API key provided: ***") >= 5
+    assert KEY not in everything
+
+
 async def test_without_its_key_the_model_says_which_variable(
     street: Build, remote: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,6 +260,32 @@ async def test_a_client_that_leaves_is_still_paid_for(street: Build, remote: End
     await held.done()
 
 
+@pytest.mark.parametrize("leaves", [True, False], ids=["client", "remote"])
+async def test_a_count_before_the_end_is_not_the_bill(
+    street: Build, remote: Endpoint, leaves: bool
+) -> None:
+    """Some endpoints count in every event; one that is cut off goes on, and so does its count."""
+    house = await street(models(remote.url))
+    held = await busy(house)
+    so_far = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+
+    async def behave(asked: Any, writer: Any) -> None:
+        await stream(delta("hel", usage=so_far), ended=False)(asked, writer)
+        if leaves:
+            await silence(asked, writer)
+
+    remote.behave = behave
+    call = house.client.chat("local", stream=True, max_tokens=100)
+    while not call.chunks:
+        await asyncio.sleep(0)
+    if leaves:
+        call.leave()
+    await call.done()
+    assert _booked(house) == (len(remote.posts[0].body) + 4 * 100) * 10**6
+    release(house)
+    await held.done()
+
+
 async def test_one_out_of_reach_costs_nothing(street: Build, remote: Endpoint) -> None:
     house = await street(models(remote.url))
     await house.client.post("/pilotlight/v1/load", {"model": "cloud"})

@@ -170,6 +170,16 @@ def test_a_wrong_option_is_refused_by_name(name: str, given: dict[str, Any], say
     assert says in str(caught.value)
 
 
+def test_a_refused_environment_is_not_repeated() -> None:
+    """One wrong variable among those that hold keys."""
+    with pytest.raises(EngineOptionError) as caught:
+        engine("command").options({
+            "command": "serve", "environment": {"HF_TOKEN": "hf-secret", "A B": "c"},
+        })  # fmt: skip
+    assert "'environment' is (hidden)" in str(caught.value)
+    assert "hf-secret" not in str(caught.value)
+
+
 def test_a_program_that_is_not_there() -> None:
     made = engine("tgi")
     with pytest.raises(EngineMissingError, match="'text-generation-launcher'") as caught:

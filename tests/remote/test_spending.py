@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from pilotlight.core import Operation, Price, Usage
-from pilotlight.gateway.overflow import View, cost, most_usage, overflows
+from pilotlight.gateway.overflow import View, cost, costs_by_the_token, most_usage, overflows
 from pilotlight.gateway.spending import PICO, Reservation, Spending, dollars, picodollars
 
 LIMIT = 1000
@@ -164,10 +166,19 @@ def most(operation: Operation, body: bytes, context: int = 1000) -> Usage:
         (Operation.CHAT, b'{"messages":[]}', Usage(15, 1000)),
         (Operation.CHAT, b'{"max_tokens":5000,"messages":[]}', Usage(33, 1000)),
         (Operation.CHAT, b'{"max_tokens":5,"messages":[{"type":"image_url"}]}', Usage(1000, 5)),
+        (
+            Operation.CHAT,
+            b'{"max_tokens":5,"messages":[{"type":"image_\\u0075rl"}]}',
+            Usage(1000, 5),
+        ),
         (Operation.COMPLETIONS, b'{"max_tokens":5,"prompt":["a","b"],"n":2}', Usage(41, 20)),
         (Operation.COMPLETIONS, b'{"max_tokens":5,"prompt":[1,2,3]}', Usage(33, 5)),
         (Operation.COMPLETIONS, b'{"max_tokens":5,"best_of":4,"prompt":"a"}', Usage(41, 20)),
         (Operation.EMBEDDINGS, b'{"input":["a","b"]}', Usage(19, 0)),
+        # Which of the two counts is the endpoint's choice.
+        (Operation.CHAT, b'{"max_tokens":5,"max_completion_tokens":700}', Usage(44, 700)),
+        # The query is read with each document.
+        (Operation.RERANK, b'{"query":"a","documents":["b","c","d"]}', Usage(117, 0)),
     ],
 )
 def test_the_most_a_request_can_use(operation: Operation, body: bytes, expected: Usage) -> None:
@@ -177,6 +188,21 @@ def test_the_most_a_request_can_use(operation: Operation, body: bytes, expected:
 def test_a_prompt_longer_than_the_context_is_not_billed_for() -> None:
     body = b'{"max_tokens":1,"messages":["%s"]}' % (b"x" * 5000)
     assert most(Operation.CHAT, body).prompt_tokens == 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"messages":[],"temperature":1}', True),
+        (b'{"messages":[],"service_tier":"priority"}', False),
+        (b'{"messages":[],"service_tier":null}', True),
+        (b'{"messages":[],"web_search_options":{}}', False),
+        (b'{"messages":[],"modalities":["text","audio"],"audio":{"voice":"ash"}}', False),
+        (b'{"messages":[],"prediction":{"type":"content","content":"x"}}', False),
+    ],
+)
+def test_what_has_another_price_than_the_models_tokens(body: bytes, expected: bool) -> None:
+    assert costs_by_the_token(body) is expected
 
 
 @pytest.mark.parametrize(
@@ -191,3 +217,54 @@ def test_a_prompt_longer_than_the_context_is_not_billed_for() -> None:
 )
 def test_when_a_request_overflows(limit: int, view: View, expected: bool) -> None:
     assert overflows(limit, view) is expected
+
+
+class Disk:
+    """Stands in for fsync: notes what was synced and by whom, and can keep it waiting."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: list[str] = []
+        self.threads: set[int] = set()
+        self.begun, self.gate = threading.Event(), threading.Event()
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        self.threads.add(threading.get_ident())
+        self.begun.set()
+        assert self.gate.wait(20)
+
+
+def test_changes_reach_the_disk_off_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page cache outlives a killed gateway, but not the machine."""
+    disk = Disk(monkeypatch)
+    spending = Spending(tmp_path / "money" / "overflow.json")
+    first = spending.reserve("m", 10, LIMIT)
+    assert first is not None
+    assert disk.begun.wait(20)
+    # Whoever asks meanwhile waits for no disk, and one more sync is enough for all of them.
+    for _ in range(20):
+        assert spending.reserve("m", 10, LIMIT)
+    spending.settle(first, 3)
+    assert spending.spent("m") == 203
+    disk.gate.set()
+    spending.flush()
+    assert disk.synced == ["overflow.json", "money"] * 2
+    assert threading.get_ident() not in disk.threads
+
+
+def test_a_disk_that_fails_is_said_and_spending_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    spending = Spending(tmp_path / "overflow.json")
+    assert spending.reserve("m", 10, LIMIT)
+    spending.flush()
+    assert "Input/output error" in caplog.text
+    assert spending.reserve("m", 10, LIMIT)
+    spending.flush()

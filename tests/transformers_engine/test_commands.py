@@ -124,3 +124,14 @@ async def test_an_unreadable_directory_is_a_failed_start(
 
 class _Unused:
     """A process that nothing may be asked of."""
+
+
+def test_an_install_whose_python_went_away(
+    installed: Path, machine: Machine, seat: Seat, tmp_path: Path
+) -> None:
+    python = installed / "transformers" / "current" / "bin" / "python"
+    python.parent.mkdir()
+    python.symlink_to(tmp_path / "usr" / "python3.11")
+    with pytest.raises(EngineMissingError, match="Python that 'transformers' was made with") as e:
+        TransformersEngine(installed, machine).command(seat, None)
+    assert e.value.hint == "run: pilotlight engines install transformers"

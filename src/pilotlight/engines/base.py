@@ -163,6 +163,11 @@ class EngineProcess(Protocol):
     def pid(self) -> int | None: ...
 
     @property
+    def port(self) -> int | None:
+        """The loopback port it listens at; None for a socket, or where it runs elsewhere."""
+        ...
+
+    @property
     def alive(self) -> bool: ...
 
     async def send(self, message: Mapping[str, Any]) -> None:

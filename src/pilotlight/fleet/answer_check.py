@@ -15,6 +15,10 @@ import msgspec
 from pilotlight.errors import EngineAnswerError
 
 SHOWN_BYTES = 80
+LONGEST_LINE_BYTES = 16 * 2**20
+"""One event may hold a picture; a stranger's endless line must not fill this machine's memory."""
+
+LONGEST_ANSWER_BYTES = 256 * 2**20
 _FIELDS = (b"data", b"event", b"id", b"retry", b"")
 _DONE = b"[DONE]"
 _LAST_EVENTS = frozenset({
@@ -35,9 +39,13 @@ class WholeCheck:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, chunk: bytes) -> None:
         self._parts.append(chunk)
+        self._bytes += len(chunk)
+        if self._bytes > LONGEST_ANSWER_BYTES:
+            raise _garbage("its answer has no end", self._parts[0])
 
     def end(self) -> None:
         body = b"".join(self._parts)
@@ -49,14 +57,22 @@ class _Lines:
     """A byte stream cut into lines, however its chunks are cut."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        *lines, self._held = (self._held + chunk).split(b"\n")
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        if b"\n" not in chunk:  # joined once its end is here: else a long line costs its square
+            if self._held_bytes > LONGEST_LINE_BYTES:
+                raise _garbage("its stream holds a line without end", self._held[0])
+            return []
+        *lines, rest = b"".join(self._held).split(b"\n")
+        self._held, self._held_bytes = [rest], len(rest)
         return [line.rstrip(b"\r") for line in lines]
 
     def rest(self) -> bytes:
-        return self._held
+        return b"".join(self._held)
 
 
 class EventsCheck:

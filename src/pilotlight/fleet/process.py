@@ -47,6 +47,7 @@ class LocalProcess:
         up: asyncio.StreamReader,
     ) -> None:
         seat = launch.seat
+        self.port = seat.port if launch.tcp else None
         self.client = SocketClient(seat.port if launch.tcp else seat.socket, seat.secret)
         self._secret = launch.seat.secret
         self._popen = popen
@@ -92,6 +93,8 @@ class LocalProcess:
             pass  # the loop is closed: nobody is left to tell
 
     def _exited(self, how: str) -> None:
+        # What it started and left behind: the group is its own, and lasts as long as one of them.
+        self._signal(signal.SIGKILL)
         if self._popen.stdin is not None:
             try:
                 self._popen.stdin.close()

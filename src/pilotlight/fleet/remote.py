@@ -119,6 +119,7 @@ class RemoteProcess:
     """`engines.base.EngineProcess` of which nothing runs here: it ends when it is let go."""
 
     pid: int | None = None
+    port: int | None = None
 
     def __init__(self, remote: Remote) -> None:
         self.client: EngineClient = RemoteClient(remote)

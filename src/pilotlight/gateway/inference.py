@@ -27,6 +27,7 @@ from pilotlight.gateway.patience import Patience
 from pilotlight.gateway.plan import Plan, addressed
 from pilotlight.gateway.translate.base import StreamTranslation
 from pilotlight.gateway.wire.errors import event as error_event
+from pilotlight.gateway.wire.renamed import Renamed
 from pilotlight.gateway.wire.sse import COMMENT, Framer
 from pilotlight.gateway.wire.usage import TAIL_BYTES, usage_of
 from pilotlight.gateway.wire.withheld import UsageWithheld
@@ -185,6 +186,8 @@ class Inference:
         account.tail = [body[-TAIL_BYTES:]]
         if plan.translation is not None:
             body = plan.translation.answer(body)
+        elif plan.rename is not None:
+            body = plan.rename.apply(body)
         headers = self._timings(request, plan, account)
         with ClientsTurn(replica, account, self._now):
             await request.answer(200, body, headers=headers)
@@ -352,7 +355,8 @@ async def _open(replica: Replica, path: str, payload: bytes, account: Account) -
 
 
 def _framer(plan: Plan) -> Framer:
-    return UsageWithheld() if plan.withholds_usage else Framer()
+    framer = UsageWithheld() if plan.withholds_usage else Framer()
+    return Renamed(framer, plan.rename) if plan.rename else framer
 
 
 async def _refusal(replica: Replica, exchange: Exchange) -> PilotlightError:

@@ -36,6 +36,12 @@ _COUNTS_ON_REQUEST = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 _UNBOUNDED = (b'"image_url"', b'"input_image"', b'"input_audio"', b'"file"', b'"input_file"')
 """Parts of a prompt whose tokens their bytes don't bound: the context alone does."""
 
+_OTHERWISE_PRICED = ("service_tier", "prediction", "modalities", "audio", "web_search_options")
+"""Fields that make a token cost more, add tokens nobody asked for or charge by the call."""
+
+_LAST_EVENTS = (b"data: [DONE]", b"event: response.completed", b"event: response.incomplete",
+                b"event: response.failed")  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -84,19 +90,28 @@ def most_usage(operation: Operation, payload: bytes, context: int) -> Usage:
     """The most tokens that `payload` can use: each token of a text has at least a byte of it."""
     body: Mapping[str, Any] = msgspec.json.decode(payload)
     prompts = _prompts(body)
-    bounded = not any(part in payload for part in _UNBOUNDED)
-    prompt = min(len(payload), context * prompts) if bounded else context * prompts
+    prompt = context * prompts
+    # Written anew: an escape in the client's own writing would hide a part.
+    if not any(part in msgspec.json.encode(body) for part in _UNBOUNDED):
+        read = prompts if operation is Operation.RERANK else 1  # the query, with each document
+        prompt = min(len(payload) * read, prompt)
     if operation not in _GENERATES:
         return Usage(prompt, 0)
     names = ("max_completion_tokens", "max_tokens", "max_output_tokens")
     limits = [body[name] for name in names if isinstance(body.get(name), int)]
     answers = max(body.get("n") or 1, body.get("best_of") or 1) * prompts
-    return Usage(prompt, min([*limits, context]) * answers)
+    return Usage(prompt, min(max(limits, default=context), context) * answers)
+
+
+def costs_by_the_token(payload: bytes) -> bool:
+    """Whether the model's price tells all that a request may cost."""
+    body: Mapping[str, Any] = msgspec.json.decode(payload)
+    return not any(body.get(name) is not None for name in _OTHERWISE_PRICED)
 
 
 def _prompts(body: Mapping[str, Any]) -> int:
     """OpenAI's completions and embeddings take several at once; token ids are one."""
-    given = body.get("prompt", body.get("input"))
+    given = body.get("documents", body.get("prompt", body.get("input")))
     several = isinstance(given, list) and bool(given) and not isinstance(given[0], int | dict)
     return len(given) if several and given is not None else 1
 
@@ -157,6 +172,8 @@ class Overflow:
         bill = self._bills[moved.model]
         if bill.price is None or bill.context is None or policy.usd_per_day is None:
             return Spill(draft.model, moved, None, None)
+        if not costs_by_the_token(moved.plan.payload):
+            return "unsuited"
         usage = most_usage(moved.plan.engine_operation, moved.plan.payload, bill.context)
         limit = picodollars(policy.usd_per_day)
         reservation = self._spending.reserve(draft.model, cost(bill.price, usage), limit)
@@ -192,10 +209,19 @@ class Overflow:
         if not account.billable:
             actual = 0
         elif account.usage is not None:
-            actual = cost(spill.price, account.usage)
+            counted = cost(spill.price, account.usage)
+            actual = counted if _is_whole(spill, account) else max(actual, counted)
         self._spending.settle(spill.reservation, actual)
         self._metrics.overflow_usd.labels(spill.source, spill.draft.model).inc(dollars(actual))
         request.notes["overflow_usd"] = round(dollars(actual), 9)
+
+
+def _is_whole(spill: Spill, account: Account) -> bool:
+    """Some count in each event, so of a stream that was cut off the count may go on there."""
+    if spill.draft.plan is None or not spill.draft.plan.stream:
+        return True
+    tail = b"\n" + b"".join(account.tail)
+    return any(b"\n" + event in tail for event in _LAST_EVENTS)
 
 
 def _counting(plan: Plan) -> Plan:

@@ -8,6 +8,7 @@ from pilotlight.core import Operation, Surface
 from pilotlight.engines.base import Adapts
 from pilotlight.errors import AdapterNotReadyError
 from pilotlight.gateway.translate.base import Translation
+from pilotlight.gateway.wire.renamed import Rename
 from pilotlight.replica.replica import Replica
 
 
@@ -38,6 +39,13 @@ class Plan:
 
     load_only: bool = False
     """Ollama's empty request: have the model ready (or let it go), generate nothing."""
+
+    @property
+    def rename(self) -> Rename | None:
+        """llama.cpp answers in its model's name, whichever adapter it was asked with."""
+        if self.adapter is None:
+            return None
+        return Rename.of(self.model, f"{self.model}:{self.adapter}")
 
 
 def addressed(plan: Plan, replica: Replica) -> bytes:

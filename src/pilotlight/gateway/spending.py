@@ -3,7 +3,8 @@
 The account is a file, read and replaced under a lock at every change. So it outlives
 restarts, and two gateways on one data directory spend one budget. A gateway that is killed
 leaves its reservations charged until midnight: money counts as spent until it is known not
-to be.
+to be. Only a power cut can undo a change, and only one of the last moments: each is brought
+to the disk at once, by a thread of its own, since no request should wait for a disk.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -81,6 +83,7 @@ class Spending:
     def __init__(self, path: Path, today: Callable[[], str] = utc_day) -> None:
         self._path = path
         self._today = today
+        self._disk = Disk(path)
 
     def reserve(self, model: str, amount: int, limit: int) -> Reservation | None:
         """None where the day's limit forbids it, or nobody can tell what was spent."""
@@ -114,6 +117,10 @@ class Spending:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             log.error("the spending in %s can't be kept: %s", self._path, error)
 
+    def flush(self) -> None:
+        """Returns when all changes so far are on the disk, or it was logged that they aren't."""
+        self._disk.flush()
+
     def spent(self, model: str) -> int:
         """Today's, with what is set aside."""
         return self._read().on(self._today()).spent.get(model, 0)
@@ -143,3 +150,38 @@ class Spending:
         partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
         partial.write_text(json.dumps(tree, indent=1))
         os.replace(partial, self._path)
+        self._disk.sync_soon()
+
+
+class Disk:
+    """Brings a file that was replaced, and the name it has, to the disk in the background."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._asked = False
+        # Its thread begins with the first change; the interpreter waits for its last sync.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spending")
+
+    def sync_soon(self) -> None:
+        if not self._asked:  # else one that hasn't begun will bring this change too
+            self._asked = True
+            self._thread.submit(self._sync)
+
+    def flush(self) -> None:
+        self._thread.submit(lambda: None).result()
+
+    def _sync(self) -> None:
+        self._asked = False  # before it looks: what changes from here on asks for another
+        try:
+            for path in (self._path, self._path.parent):
+                _sync(path)
+        except OSError as error:
+            log.error("the spending in %s may not outlive a power cut: %s", self._path, error)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -82,11 +82,10 @@ class Brain:
         self._memory.clear()
         return whole({"adapters": sorted(wanted)})
 
-    def persona(self, body: Mapping[str, Any]) -> Persona:
+    def persona(self) -> Persona:
         options = self.options
-        adapter = body.get("adapter")
         return Persona(
-            self.model if adapter is None else f"{self.model}:{adapter}",
+            self.model,
             options.context,
             options.words,
             options.vision,
@@ -124,8 +123,8 @@ def _detokenize(brain: Brain, body: Mapping[str, Any]) -> Answer:
 
 
 _THOUGHTS: Mapping[str, Callable[[Brain, Mapping[str, Any]], Answer]] = {
-    ENDPOINTS[Operation.CHAT]: lambda brain, body: chat(brain.persona(body), body),
-    ENDPOINTS[Operation.COMPLETIONS]: lambda brain, body: completion(brain.persona(body), body),
+    ENDPOINTS[Operation.CHAT]: lambda brain, body: chat(brain.persona(), body),
+    ENDPOINTS[Operation.COMPLETIONS]: lambda brain, body: completion(brain.persona(), body),
     ENDPOINTS[Operation.EMBEDDINGS]: _embeddings,
     ENDPOINTS[Operation.TOKENIZE]: _tokenize,
     ENDPOINTS[Operation.DETOKENIZE]: _detokenize,

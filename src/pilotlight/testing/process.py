@@ -58,6 +58,7 @@ class FakeProcess:
     """`engines.base.EngineProcess` without an operating system. Needs a running event loop."""
 
     pid: int | None = None
+    port: int | None = None
 
     def __init__(self, launch: Launch, *, sleep: Sleep, held: Iterable[str] = ()) -> None:
         self.launch = launch

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ LLAMACPP_NATIVE = "llamacpp-native"
 CURRENT = "current"
 RECORD = "installed.json"
 PARTIAL = ".partial"
+_VERSIONED = re.compile(r"python(\d+\.\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,21 @@ class Environment:
     def python(self) -> Path:
         return self.root / "bin" / "python"
 
+    @property
+    def lost_python(self) -> bool:
+        """Whether the Python it was made with has gone, or become another version, since.
+
+        A virtual environment's is a link into the system, which an upgrade moves; what was
+        installed for one version is nothing to another.
+        """
+        if not self.python.is_symlink():
+            return False  # compiled here: there is none
+        now = self.python.resolve()
+        version = _VERSIONED.fullmatch(now.name)
+        made_with = self.record.details.get("python")
+        changed = version is not None and made_with is not None and version[1] != made_with
+        return changed or not now.exists()
+
     def program(self, name: str) -> Path:
         """One of its own programs; whether it is there is for the caller to see."""
         return self.root / "bin" / name
@@ -80,6 +97,11 @@ def find(directory: Path, name: str) -> Environment | None:
 def require(directory: Path, name: str) -> Environment:
     """Raises EngineMissingError with the command that installs it."""
     environment = find(directory, name)
+    if environment is not None and environment.lost_python:
+        raise EngineMissingError(
+            f"the Python that {name!r} was made with is gone: {str(environment.python)!r}",
+            hint=f"run: pilotlight engines install {name}",
+        )
     if environment is not None:
         return environment
     begun = any((directory / name).glob(f"*{PARTIAL}"))

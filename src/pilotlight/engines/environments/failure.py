@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from pilotlight.errors import EngineInstallError
 
 _KILLED = -9
 _LAST_LINES = 3
+_MAKE_ROOM = "make room, or set engines.directory to a larger disk; then run the same command again"
 
 # The first that matches decides: what was wrong, and the next step.
 _KNOWN: Sequence[tuple[str, str, str]] = (
@@ -21,7 +23,7 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
     (
         r"No space left on device|Disk quota exceeded",
         "the disk is full",
-        "make room, or set engines.directory to a larger disk; then run the same command again",
+        _MAKE_ROOM,
     ),
     (
         r"Failed to establish a new connection|Temporary failure in name resolution|"
@@ -59,6 +61,16 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
         "free memory, then run the same command again: it goes on where it was",
     ),
 )  # fmt: skip
+
+
+def unwritable(name: str, error: OSError) -> EngineInstallError:
+    """The error for what this process itself couldn't write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EngineInstallError(f"{name}: the disk is full", hint=_MAKE_ROOM)
+    return EngineInstallError(
+        f"{name}: {error.strerror or error}: {error.filename!r}",
+        hint="set engines.directory to a place that this user can write to",
+    )
 
 
 def explain(name: str, step: str, code: int, output: Sequence[str], log: str) -> EngineInstallError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pilotlight.engines.environments.command import environment, run
 from pilotlight.engines.environments.environment import Environment, Record, find, write
-from pilotlight.engines.environments.failure import explain
+from pilotlight.engines.environments.failure import explain, unwritable
 from pilotlight.engines.environments.host import Host
 from pilotlight.engines.environments.lock import exclusive
 from pilotlight.engines.environments.plan import Plan, Step
@@ -34,21 +34,36 @@ def install(
     `force` it begins anew and replaces what is there. Blocks for minutes.
 
     Raises:
-        EngineInstallError: a step failed; what it said, and the next step.
+        EngineInstallError: a step failed, or the place can't be written; with the next step.
         DiskFullError: said before anything is fetched.
     """
     home = (directory / plan.name).absolute()
-    with exclusive(home, waiting) as lock:
-        present = find(directory, plan.name)
-        if present is not None and present.record.digest == plan.digest and not force:
+    try:
+        with exclusive(home, waiting) as lock:
+            present = find(directory, plan.name)
+            if present is None or force or not _is_as_planned(present, plan):
+                present = _install(home, plan, host, lock, report, force=force)
             return present
-        site = Site.choose(home, plan.digest)
-        if force:
-            shutil.rmtree(site.partial, ignore_errors=True)
-        require_room(home, plan.room_bytes - _size_bytes(site.partial), f"installing {plan.name}")
-        record = _make(site, plan, host, lock, report)
-        write(record, site.root)
-        site.publish()
+    except OSError as error:
+        raise unwritable(plan.name, error) from None
+
+
+def _is_as_planned(present: Environment, plan: Plan) -> bool:
+    return present.record.digest == plan.digest and not present.lost_python
+
+
+def _install(
+    home: Path, plan: Plan, host: Host, lock: int, report: Report, *, force: bool
+) -> Environment:
+    site = Site.choose(home, plan.digest)
+    if force:
+        shutil.rmtree(site.partial, ignore_errors=True)
+    require_room(home, plan.room_bytes - _size_bytes(site.partial), f"installing {plan.name}")
+    record = _make(site, plan, host, lock, report)
+    # Else, after a power cut, a whole record could stand beside half its files.
+    os.sync()
+    write(record, site.root)
+    site.publish()
     return Environment(site.final, record)
 
 

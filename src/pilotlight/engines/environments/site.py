@@ -45,6 +45,10 @@ class Site:
         return self.partial / "work"
 
     @property
+    def tools(self) -> Path:
+        return self.work / "tools" / "bin" / "python"
+
+    @property
     def log(self) -> Path:
         return self.partial / "install.log"
 
@@ -56,11 +60,14 @@ class Site:
         """What an interrupted install wrote to the root may be half of it."""
         shutil.rmtree(self.root, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
+        if self.tools.is_symlink() and not self.tools.exists():
+            # The Python they were made with has gone: no step would run with them.
+            (self.work / _FINISHED).unlink(missing_ok=True)
 
     def fill(self, argv: tuple[str, ...], base: Path) -> tuple[str, ...]:
         places = {
             "base": str(base),
-            "tools": str(self.work / "tools" / "bin" / "python"),
+            "tools": str(self.tools),
             "root": str(self.root),
             "work": str(self.work),
             "locks": str(resources.files(__package__) / "locks"),

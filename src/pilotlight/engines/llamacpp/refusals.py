@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from pilotlight.engines.refusal import Make, secret_refused, translated
 from pilotlight.errors import (
     CapacityError,
     ContextTooLongError,
@@ -23,20 +23,7 @@ _FIELD = re.compile(r"^Field '([^']+)': ")
 
 def translate(status: int, body: bytes) -> PilotlightError:
     """The error for an answer with `status` of 400 or more; any body, however odd, has one."""
-    error = _error_of(body)
-    message = str(error.get("message") or "").strip() or f"the engine answered {status}"
-    make = _BY_TYPE.get(str(error.get("type")))
-    if make is not None:
-        return make(message, error)
-    return RequestError(message) if 400 <= status < 500 else EngineError(message)
-
-
-def _error_of(body: bytes) -> Mapping[str, Any]:
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return {"message": body.decode(errors="replace")[:500]}
-    return error if isinstance(error, dict) else {"message": str(error)}
+    return translated(status, body, _BY_TYPE)
 
 
 def _too_long(message: str, error: Mapping[str, Any]) -> PilotlightError:
@@ -67,11 +54,6 @@ def _unavailable(message: str, error: Mapping[str, Any]) -> PilotlightError:
     return CapacityError(message, hint="ask again in a moment")
 
 
-def _secret_refused(message: str, error: Mapping[str, Any]) -> PilotlightError:
-    # The client's key was checked before: this one is ours, and the fault too.
-    return EngineError(f"the engine refused the gateway: {message}")
-
-
 def _failed(message: str, error: Mapping[str, Any]) -> PilotlightError:
     # "Context size has been exceeded." reaches a client whose answer outgrew a shared cache.
     if "exceed" in message.lower() and "context" in message.lower():
@@ -84,12 +66,12 @@ def _failed(message: str, error: Mapping[str, Any]) -> PilotlightError:
     return EngineError(message)
 
 
-_BY_TYPE: Mapping[str, Callable[[str, Mapping[str, Any]], PilotlightError]] = {
+_BY_TYPE: Mapping[str, Make] = {
     "exceed_context_size_error": _too_long,
     "invalid_request_error": _invalid,
     "not_supported_error": _unsupported,
     "unavailable_error": _unavailable,
-    "authentication_error": _secret_refused,
-    "permission_error": _secret_refused,
+    "authentication_error": secret_refused,
+    "permission_error": secret_refused,
     "server_error": _failed,
 }

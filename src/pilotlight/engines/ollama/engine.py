@@ -21,6 +21,7 @@ from pilotlight.errors import (
     ConfigError,
     EngineRefusedError,
     EngineStartError,
+    EngineTimeoutError,
     PilotlightError,
     SourceError,
 )
@@ -130,7 +131,7 @@ class OllamaEngine:
         options: Options = job.options
         await self._heartbeat.first(process, "/api/version", options.timeout)
         path, body = _lifetime(job, FOR_EVER)
-        status, answer = await process.client.fetch(path, body, timeout_s=2 * options.timeout)
+        status, answer = await _ask(process, path, body, options)
         if status != 200:
             raise _not_loaded(job, status, answer)
         await self._check_context(process, job)
@@ -140,15 +141,9 @@ class OllamaEngine:
         options: Options = job.options
         if options.context is None:
             return
-        status, answer = await process.client.fetch("/api/ps")
-        running = json.loads(answer).get("models") or () if status == 200 else ()
+        status, answer = await _ask(process, "/api/ps", None, options)
         name = full_name(job.files.ref.locator)
-        lengths = (
-            model.get("context_length")
-            for model in running
-            if full_name(str(model.get("name"))) == name
-        )
-        actual = next(lengths, None)
+        actual = _context_of(name, answer) if status == 200 else None
         if isinstance(actual, int) and 0 < actual < options.context:
             raise EngineStartError(
                 f"the Ollama server runs {name!r} with a context of {actual}, and the option "
@@ -207,10 +202,37 @@ def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body).encode()
 
 
+async def _ask(
+    process: EngineProcess, path: str, body: bytes | None, options: Options
+) -> tuple[int, bytes]:
+    try:
+        # Its client waits for each byte so long; this is for one that gives them one by one.
+        return await process.client.fetch(path, body, timeout_s=2 * options.timeout)
+    except TimeoutError:
+        raise EngineTimeoutError(
+            f"the Ollama server at {options.host} did not come to the end of its answer to {path}",
+            hint="ask again later, or raise the model's option timeout",
+        ) from None
+
+
+def _context_of(name: str, answer: bytes) -> Any:
+    """What the server runs `name` with; None from one too old to say."""
+    try:
+        running = json.loads(answer).get("models") or ()
+        found = [m.get("context_length") for m in running if full_name(str(m.get("name"))) == name]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise EngineStartError(
+            f"the Ollama server can't say with what context it runs {name!r}",
+            last_words=_said(answer),
+            hint="is the option host the address of an Ollama server?",
+        ) from None
+    return found[0] if found else None
+
+
 def _said(body: bytes) -> str:
     try:
         error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return body[:300].decode(errors="replace")
     return str(error.get("message") if isinstance(error, dict) else error)[:300]
 

@@ -6,12 +6,13 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from pilotlight.engines.ollama.shown import Shown
 from pilotlight.errors import EngineUnreachableError, PilotlightError, SourceError
@@ -44,32 +45,36 @@ class Library:
 
     async def models(self) -> tuple[Listed, ...]:
         answer = await self._json("GET", "/api/tags", None)
-        return tuple(
-            Listed(
-                full_name(str(entry["name"])),
-                int(entry.get("size") or 0),
-                f"sha256:{entry['digest']}" if entry.get("digest") else None,
+        with _understood(self._host):
+            return tuple(
+                Listed(
+                    full_name(str(entry["name"])),
+                    int(entry.get("size") or 0),
+                    f"sha256:{entry['digest']}" if entry.get("digest") else None,
+                )
+                for entry in answer.get("models") or ()
+                if entry.get("name")
             )
-            for entry in answer.get("models") or ()
-            if entry.get("name")
-        )
 
     async def show(self, name: str) -> Shown:
-        return Shown.parse(await self._json("POST", "/api/show", {"model": name}))
+        answer = await self._json("POST", "/api/show", {"model": name})
+        with _understood(self._host):
+            return Shown.parse(answer)
 
     async def pull(self, name: str, reporter: Reporter) -> None:
         """Returns when the server has it whole; a pull that is broken off goes on next time."""
         layers: dict[str, tuple[int, int]] = {}
         last = ""
         async with self._asked("POST", "/api/pull", {"model": name}) as response:
-            async for line in response.content:
-                if not line.strip():
-                    continue
-                row = _object(line, self._host)
-                if "error" in row:
-                    raise _no_such(name, self._host, str(row["error"]))
-                last = str(row.get("status") or "")
-                _report(row, layers, reporter)
+            with _understood(self._host):
+                async for line in response.content:
+                    if not line.strip():
+                        continue
+                    row = _object(line, self._host)
+                    if "error" in row:
+                        raise _no_such(name, self._host, str(row["error"]))
+                    last = str(row.get("status") or "")
+                    _report(row, layers, reporter)
         if last != "success":
             raise EngineUnreachableError(
                 f"the Ollama server at {self._host} broke off its pull of {name!r}",
@@ -146,10 +151,23 @@ def _no_such(name: str, host: str, said: str) -> SourceError:
     )
 
 
+@contextmanager
+def _understood(host: str) -> Iterator[None]:
+    """What its API doesn't say in such words comes from somebody else."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError, LineTooLong) as error:
+        raise SourceError(
+            f"what answers at {host} is no Ollama server: {type(error).__name__}: "
+            f"{str(error)[:SHOWN_CHARACTERS]}",
+            hint="correct the option host",
+        ) from None
+
+
 def _object(data: bytes, host: str) -> Mapping[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise SourceError(

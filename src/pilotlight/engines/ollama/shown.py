@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,9 +33,19 @@ class Shown:
         return cls(abilities, int(found[1]) if found else None)
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Whole or not at all: another gateway may be reading it. Raises SourceError."""
         tree = {"abilities": sorted(self.abilities), "num_ctx": self.num_ctx}
-        path.write_text(json.dumps(tree, indent=1))
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(tree, indent=1))
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise SourceError(
+                f"what the Ollama server says of the model can't be kept: {error}",
+                hint="make room, or set data_dir to a place that can be written",
+            ) from None
 
     @classmethod
     def read(cls, path: Path) -> Shown:

@@ -9,7 +9,7 @@ from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Opera
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Remote, Seat
 from pilotlight.engines.openai import refusals
 from pilotlight.engines.openai.heartbeat import Heartbeat
-from pilotlight.engines.openai.key import bearer
+from pilotlight.engines.openai.key import Keys
 from pilotlight.engines.openai.options import ENDPOINTS, Options, complete
 from pilotlight.engines.openai.request_fields import PARAMETERS
 from pilotlight.errors import (
@@ -26,7 +26,8 @@ class OpenAIEngine:
     build = "openai v1"
 
     def __init__(self) -> None:
-        self._heartbeat = Heartbeat()
+        self._keys = Keys()
+        self._heartbeat = Heartbeat(self._keys.hidden)
 
     def options(self, given: Mapping[str, Any]) -> Options:
         return complete(given)
@@ -74,7 +75,7 @@ class OpenAIEngine:
                 "a remote engine can't wait without a model", hint="set the model's standby to 0"
             )
         options: Options = job.options
-        remote = Remote(options.base_url, _headers(options), options.timeout)
+        remote = Remote(options.base_url, self._headers(options), options.timeout)
         return Launch(argv=(), seat=seat, remote=remote)
 
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
@@ -96,15 +97,14 @@ class OpenAIEngine:
         return await self._heartbeat.next(process)
 
     def error(self, status: int, body: bytes) -> PilotlightError:
-        return refusals.translate(status, body)
+        return refusals.translate(status, self._keys.hidden(body))
 
-
-def _headers(options: Options) -> Mapping[str, str]:
-    headers = dict(options.headers)
-    if options.organization:
-        headers["OpenAI-Organization"] = options.organization
-    if options.project:
-        headers["OpenAI-Project"] = options.project
-    if options.api_key_env:
-        headers |= bearer(options.api_key_env)
-    return headers
+    def _headers(self, options: Options) -> Mapping[str, str]:
+        headers = dict(options.headers)
+        if options.organization:
+            headers["OpenAI-Organization"] = options.organization
+        if options.project:
+            headers["OpenAI-Project"] = options.project
+        if options.api_key_env:
+            headers |= self._keys.bearer(options.api_key_env)
+        return headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from pilotlight.engines.base import EngineProcess
@@ -19,7 +20,9 @@ ASK_S = 10.0
 class Heartbeat:
     """Counts the answers: a remote that answers lives, and its timeout bounds each request."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Callable[[bytes], bytes] = lambda said: said) -> None:
+        """`hidden` takes out of the remote's words what must not be shown."""
+        self._hidden = hidden
         self._paths: WeakKeyDictionary[EngineProcess, str] = WeakKeyDictionary()
         self._beats = itertools.count(1)
 
@@ -42,7 +45,7 @@ class Heartbeat:
         if status != 200:
             raise EngineStartError(
                 f"the remote engine answers {status} to GET {path}",
-                last_words=body[:300].decode(errors="replace"),
+                last_words=self._hidden(body)[:300].decode(errors="replace"),
                 hint=_HINTS.get(status, "is its address right?"),
             )
         self._paths[process] = path

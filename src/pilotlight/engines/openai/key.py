@@ -1,4 +1,4 @@
-"""The key for an engine elsewhere: from the environment, and to nowhere but its header."""
+"""Keys for engines elsewhere: from the environment, and to nowhere but their header."""
 
 from __future__ import annotations
 
@@ -8,12 +8,30 @@ from collections.abc import Mapping
 from pilotlight.errors import EngineMissingError
 
 
-def bearer(variable: str) -> Mapping[str, str]:
-    """The header with what `variable` holds; read at each start, so a new key needs no restart.
+class Keys:
+    """Those that were sent; what comes back is shown without them, for some repeat them."""
 
-    Raises:
-        EngineMissingError: it holds none; the text of what it holds is never in the message.
-    """
+    def __init__(self) -> None:
+        self._sent: set[bytes] = set()
+
+    def bearer(self, variable: str) -> Mapping[str, str]:
+        """The header with what `variable` holds; read at each start, so a new key needs no restart.
+
+        Raises:
+            EngineMissingError: it holds none; what it holds is never in the message.
+        """
+        key = _key(variable)
+        self._sent.add(key.encode())
+        return {"Authorization": f"Bearer {key}"}
+
+    def hidden(self, body: bytes) -> bytes:
+        """`body` with every key that was ever sent replaced."""
+        for key in self._sent:
+            body = body.replace(key, b"***")
+        return body
+
+
+def _key(variable: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise EngineMissingError(
@@ -25,4 +43,4 @@ def bearer(variable: str) -> Mapping[str, str]:
             f"what the environment variable {variable!r} holds can't be a key",
             hint="it has characters that no header can carry; copy the key again",
         )
-    return {"Authorization": f"Bearer {key}"}
+    return key

@@ -31,7 +31,10 @@ def _parse_url(raw: Any) -> str:
         raise ValueError
     if "@" in parts.netloc or parts.query or parts.fragment or not str(raw).isprintable():
         raise ValueError
-    _ = parts.port  # raises ValueError for one that is no number
+    if " " in raw:
+        raise ValueError
+    # Both raise ValueError: for a port that is no number, and a name that DNS can't hold.
+    _ = parts.port, parts.hostname.encode("idna")
     return str(raw).rstrip("/")
 
 

@@ -5,10 +5,9 @@ Statuses as in https://platform.openai.com/docs/guides/error-codes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from pilotlight.engines.refusal import error_of, param_of
 from pilotlight.errors import (
     CapacityError,
     ContextTooLongError,
@@ -27,43 +26,29 @@ _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 def translate(status: int, body: bytes) -> PilotlightError:
     """The error for an answer with any status but 200; any body, however odd, has one."""
-    error = _error_of(body)
-    said = str(error.get("message") or "").strip()[:SHOWN_CHARACTERS]
+    error = error_of(body)
+    # FastAPI, behind many of them, puts its own words into detail.
+    said = str(error.get("message") or error.get("detail") or "").strip()[:SHOWN_CHARACTERS]
     message = f"the remote engine answered {status}{': ' if said else ''}{said}"
     words = {str(error.get("code")), str(error.get("type"))}
     if words & _TOO_LONG or _is_too_long(said):
-        return ContextTooLongError(said, param=_param(error), hint="shorten the prompt")
+        return ContextTooLongError(
+            said or message, param=param_of(error), hint="shorten the prompt"
+        )
     if words & _NO_CREDIT or status == 402:
         return EngineRefusedError(message, hint="its account has no credit left: top it up there")
     if status in _BY_STATUS:
         return _BY_STATUS[status](message)
     if 400 <= status < 500:
-        return RequestError(said or message, param=_param(error))
+        return RequestError(said or message, param=param_of(error))
     if 300 <= status < 400:
         return EngineRefusedError(message, hint="it sends elsewhere: correct the option base_url")
-    return CapacityError(message, hint="ask again later")
+    return _later(message)
 
 
 def _is_too_long(said: str) -> bool:
     lower = said.lower()
     return "context length" in lower and ("maximum" in lower or "exceed" in lower)
-
-
-def _error_of(body: bytes) -> Mapping[str, Any]:
-    """OpenAI's object, a bare text in its place, FastAPI's detail, or whatever came instead."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {"message": " ".join(body.decode(errors="replace").split())}
-    if not isinstance(found, dict):
-        return {}
-    error = found.get("error", found.get("detail", found))
-    return error if isinstance(error, dict) else {"message": str(error)}
-
-
-def _param(error: Mapping[str, Any]) -> str | None:
-    param = error.get("param")
-    return param if isinstance(param, str) else None
 
 
 def _no_key(message: str) -> PilotlightError:
@@ -75,6 +60,16 @@ def _no_key(message: str) -> PilotlightError:
 
 def _forbidden(message: str) -> PilotlightError:
     return EngineRefusedError(message, hint="the gateway's key there may not do this")
+
+
+def _proxy(message: str) -> PilotlightError:
+    return EngineRefusedError(
+        message, hint="the proxy before it wants credentials: see HTTPS_PROXY of the server"
+    )
+
+
+def _later(message: str) -> PilotlightError:
+    return CapacityError(message, hint="ask again later")
 
 
 def _unknown(message: str) -> PilotlightError:
@@ -92,5 +87,8 @@ _BY_STATUS: Mapping[int, Callable[[str], PilotlightError]] = {
     403: _forbidden,
     404: _unknown,
     405: _unknown,
+    407: _proxy,
+    408: _later,
+    425: _later,
     429: _limited,
 }

@@ -13,9 +13,10 @@ from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Opera
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Remote, Seat
 from pilotlight.engines.openai import refusals
 from pilotlight.engines.openai.heartbeat import Heartbeat
-from pilotlight.engines.openai.key import bearer
+from pilotlight.engines.openai.key import Keys
 from pilotlight.engines.presets import command_line, failure
 from pilotlight.engines.presets.options import Options, complete
+from pilotlight.engines.presets.port import stranger
 from pilotlight.engines.presets.preset import Preset
 from pilotlight.engines.presets.pulse import Meter, Pulse
 from pilotlight.errors import (
@@ -43,7 +44,8 @@ class PresetEngine:
         self.preset = preset
         self.name = preset.name
         self.build = preset.name
-        self._heartbeat = Heartbeat()
+        self._keys = Keys()
+        self._heartbeat = Heartbeat(self._keys.hidden)
         self._pulse = Pulse()
 
     def options(self, given: Mapping[str, Any]) -> Options:
@@ -91,7 +93,7 @@ class PresetEngine:
             )
         options: Options = job.options
         if options.endpoint is not None:
-            headers = bearer(options.api_key_env) if options.api_key_env else {}
+            headers = self._keys.bearer(options.api_key_env) if options.api_key_env else {}
             remote = Remote(options.endpoint, headers, options.timeout)
             return Launch(argv=(), seat=seat, remote=remote)
         words = command_line.argv(self.preset, seat, job)
@@ -138,7 +140,7 @@ class PresetEngine:
         return counted if counted is not None else await self._heartbeat.next(process)
 
     def error(self, status: int, body: bytes) -> PilotlightError:
-        return refusals.translate(status, body)
+        return refusals.translate(status, self._keys.hidden(body))
 
 
 _CANARIES: Mapping[Operation, Mapping[str, Any]] = {
@@ -160,12 +162,26 @@ def _reject_bytes_elsewhere(engine: str, ref: ModelRef, options: Options) -> Non
 
 async def _until_ready(process: EngineProcess, job: ModelJob, path: str) -> None:
     """Its process may end first, and its port may be somebody else's before it is its own."""
+    await _refuse_stranger(process, job)  # before it is shown the secret, if it is there already
     while process.alive:
         try:
             status, _ = await process.client.fetch(path, timeout_s=ASK_S)
         except (EngineCrashedError, TimeoutError):
             status = 0
         if status == 200:
+            await _refuse_stranger(process, job)
             return
         await asyncio.sleep(READY_POLL_S)
     raise failure.start_error(process, job.name, f"it ended: {await process.wait()}")
+
+
+async def _refuse_stranger(process: EngineProcess, job: ModelJob) -> None:
+    if process.port is None or process.pid is None:
+        return
+    other = await asyncio.to_thread(stranger, process.port, process.pid)
+    if other is not None:
+        raise EngineStartError(
+            f"the server of {job.name!r} can't have port {process.port}: process {other} listens "
+            "there already",
+            hint="ask again: another free port is chosen then",
+        )

@@ -35,7 +35,10 @@ class Options:
     )
     args: tuple[str, ...] = option((), words(), "further arguments, as they are")
     environment: tuple[tuple[str, str], ...] = option(
-        (), environment(), "environment variables; {secret} stands for the replica's own key"
+        (),
+        environment(),
+        "environment variables; {secret} stands for the replica's own key",
+        hidden=True,
     )
     # What it is told.
     context: int | None = option(None, plain.whole(1), "tokens one request may use")

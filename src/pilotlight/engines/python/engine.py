@@ -122,16 +122,10 @@ class PythonEngine:
             while answer["event"] == "parked":  # said at its start and after each unload
                 answer = await process.receive()
         except EngineStartError:
-            raise EngineStartError(
-                f"the model {job.name!r} failed to load",
-                last_words=f"{process.last_words(3)} | the process ended: {await process.wait()}",
-            ) from None
+            words = f"{process.last_words(3)} | the process ended: {await process.wait()}"
+            raise _start_error(job, words, None) from None
         if answer["event"] == "failed":
-            raise EngineStartError(
-                f"the model {job.name!r} failed to load",
-                last_words=answer["error"],
-                hint=answer["hint"] or refusals.SEE_LOG,
-            )
+            raise _start_error(job, answer["error"], answer["hint"] or refusals.SEE_LOG)
 
     def _order(self, job: ModelJob) -> dict[str, Any]:
         options: Options = job.options
@@ -160,6 +154,17 @@ class PythonEngine:
 
     def error(self, status: int, body: bytes) -> PilotlightError:
         return refusals.translate(status, body)
+
+
+_MEMORY = "it takes more memory than there is: stop other models, or make this one smaller"
+_OUT_OF_MEMORY = ("SIGKILL", "MemoryError", "out of memory", "OutOfMemoryError")
+
+
+def _start_error(job: ModelJob, words: str, hint: str | None) -> EngineStartError:
+    short = any(sign in words for sign in _OUT_OF_MEMORY)
+    return EngineStartError(
+        f"the model {job.name!r} failed to load", last_words=words, hint=_MEMORY if short else hint
+    )
 
 
 def _expanded(env: Mapping[str, str]) -> dict[str, str]:

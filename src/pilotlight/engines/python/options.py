@@ -6,7 +6,7 @@ import difflib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from pilotlight.engines.llamacpp.kinds import Kind
 from pilotlight.errors import EngineOptionError
 
 
-def _option(default: Any, kind: Kind, help: str) -> Any:
-    metadata = {"kind": kind, "help": help}
+def _option(default: Any, kind: Kind, help: str, *, hidden: bool = False) -> Any:
+    """`hidden` keeps a wrong value out of its refusal: it may hold a key."""
+    metadata = {"kind": kind, "help": help, "hidden": hidden}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -43,7 +44,9 @@ _ENVIRONMENT = Kind("a mapping of names to texts", _environment)
 class Options:
     """One model's options."""
 
-    kwargs: Mapping[str, Any] = _option(dict, _KEYWORDS, "keywords the class is made with")
+    kwargs: Mapping[str, Any] = _option(
+        dict, _KEYWORDS, "keywords the class is made with", hidden=True
+    )
     python: Path | None = _option(
         None, kinds.file_path(), "the interpreter, such as a virtual environment's; else this one"
     )
@@ -55,7 +58,10 @@ class Options:
         None, kinds.size(), "memory of one replica, until one was measured"
     )
     env: Mapping[str, str] = _option(
-        dict, _ENVIRONMENT, "environment variables; $NAME stands for the server's own"
+        dict,
+        _ENVIRONMENT,
+        "environment variables; $NAME stands for the server's own",
+        hidden=True,
     )
 
     @property
@@ -74,7 +80,7 @@ def read(given: Mapping[str, Any]) -> Options:
     Raises:
         EngineOptionError: an unknown option or a wrong value, by name.
     """
-    known: dict[str, Kind] = {item.name: item.metadata["kind"] for item in fields(Options)}
+    known = {item.name: item for item in fields(Options)}
     values = {}
     for name, raw in given.items():
         if name not in known:
@@ -93,11 +99,13 @@ def _unknown(name: str, known: list[str]) -> EngineOptionError:
     )
 
 
-def _value(name: str, raw: Any, kind: Kind) -> Any:
+def _value(name: str, raw: Any, item: Field[Any]) -> Any:
+    kind: Kind = item.metadata["kind"]
     try:
         return kind.parse(raw)
     except (ValueError, TypeError, OverflowError):
+        shown = "(hidden)" if item.metadata["hidden"] else repr(raw)
         raise EngineOptionError(
-            f"the python option {name!r} is {raw!r}, expected {kind.expected}",
+            f"the python option {name!r} is {shown}, expected {kind.expected}",
             hint="correct the model's options",
         ) from None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
+from pilotlight.engines.refusal import error_of, message_of, param_of, secret_refused
 from pilotlight.errors import (
     CapacityError,
     ContextTooLongError,
@@ -19,22 +16,14 @@ SEE_LOG = "the whole traceback is in the engine's log, under logs/ in the data d
 
 def translate(status: int, body: bytes) -> PilotlightError:
     """The error for an answer with `status` of 400 or more."""
-    error = _error_of(body)
-    message = str(error.get("message") or f"the host answered {status}")
-    if error.get("code") == "wrong_secret":  # ours, and so the fault
-        return EngineError(f"the engine refused the gateway: {message}")
+    error = error_of(body)
+    message = message_of(error, status)
+    if error.get("code") == "wrong_secret":
+        return secret_refused(message, error)
     if error.get("code") == ContextTooLongError.code:
         return ContextTooLongError(message, hint="shorten the prompt")
     if status == 429:
         return CapacityError(message, hint="ask again in a moment")
     if status < 500:
-        return RequestError(message, param=error.get("param"))
+        return RequestError(message, param=param_of(error))
     return EngineError(message, hint=SEE_LOG)
-
-
-def _error_of(body: bytes) -> Mapping[str, Any]:
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return {"message": body.decode(errors="replace")[:500]}
-    return error if isinstance(error, dict) else {"message": str(error)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from pilotlight.engines.refusal import error_of, message_of, param_of, secret_refused
 from pilotlight.errors import (
     CapacityError,
     ContextTooLongError,
@@ -39,12 +39,10 @@ _OPTIONS = (
 
 def translate(status: int, body: bytes) -> PilotlightError:
     """The error for an answer with `status` of 400 or more; any body, however odd, has one."""
-    error = _error_of(body)
-    told = _REPEATED.sub("", str(error.get("message") or "")).strip()
-    message = told or f"the engine answered {status}"
+    error = error_of(body)
+    message = _REPEATED.sub("", message_of(error, status))
     if status == 401:
-        # The client's key was checked before: this one is ours, and the fault too.
-        return EngineError(f"the engine refused the gateway: {message}")
+        return secret_refused(message, error)
     if context := _CONTEXT.search(message):
         return _too_long(message, int(context[1]))
     if answer := _ANSWER.search(message):
@@ -61,15 +59,6 @@ def translate(status: int, body: bytes) -> PilotlightError:
     return _wrong(message, error)
 
 
-def _error_of(body: bytes) -> Mapping[str, Any]:
-    try:
-        told = json.loads(body)
-        error = told.get("error", told)
-    except (ValueError, AttributeError):
-        return {"message": body.decode(errors="replace")[:500]}
-    return error if isinstance(error, dict) else {"message": str(error)}
-
-
 def _too_long(message: str, context: int) -> ContextTooLongError:
     prompt = _PROMPT.search(message)
     if prompt is None or int(prompt[1]) < context:
@@ -84,6 +73,5 @@ def _wrong(message: str, error: Mapping[str, Any]) -> PilotlightError:
     hint = next((hint for sign, hint in _OPTIONS if sign in message), None)
     if hint is not None:
         return UnsupportedParameterError(message, hint=hint)
-    param = error.get("param")
-    field = param.removeprefix("body.") if isinstance(param, str) else None
-    return RequestError(message, param=field)
+    param = param_of(error)
+    return RequestError(message, param=param.removeprefix("body.") if param else None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from .refusal import Refusal
+from .refusal import Refusal, log
 
 _HEAD_BYTES = 65536
 
@@ -37,12 +37,14 @@ class Connection(asyncio.Protocol):
         self._work: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._started = False
+        self._gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
         if self._work is not None:
             self._work.cancel()
         self.resume_writing()
@@ -104,6 +106,11 @@ class Connection(asyncio.Protocol):
             await self._handle(request, self)
         except Refusal as refusal:
             await self._refuse(refusal)
+        except asyncio.CancelledError as error:
+            if self._gone:
+                raise
+            log(error)  # nobody told us to end: the class awaited what somebody had cancelled
+            await self._refuse(Refusal(500, "CancelledError in the class itself"))
         self._work = None
         self._next()
 
@@ -139,6 +146,8 @@ class Connection(asyncio.Protocol):
         await self._write(chunk)
 
     async def _write(self, data: bytes) -> None:
+        if self._gone:  # for code that went on after it was told to end
+            raise asyncio.CancelledError
         self._transport.write(data)
         if self._room is not None:
             await self._room

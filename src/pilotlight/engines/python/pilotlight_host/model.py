@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -49,6 +50,8 @@ class Model:
                 await self._worker.call(teardown)
             except Failed as failure:
                 log(failure.cause)
+            except asyncio.CancelledError as error:
+                log(error)
         self._worker.end()
 
     def can(self, operation: str) -> bool:

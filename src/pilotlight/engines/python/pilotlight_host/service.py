@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from .answers import answer
 from .channel import Channel, die_with_parent
 from .connection import Connection, Request
 from .model import Model
-from .refusal import LoadError, Refusal, log
+from .refusal import LoadError, Refusal, log, words
 
 
 class Service:
@@ -44,13 +45,19 @@ class Service:
     async def _load(self, order: Mapping[str, Any]) -> None:
         try:
             self._model = await Model.load(order)
+            await self._listen()
         except LoadError as error:
             self._channel.say(event="failed", error=str(error), hint=error.hint)
-            return
+        except (Exception, asyncio.CancelledError) as error:  # an order must have an answer
+            log(error)
+            self._channel.say(event="failed", error=words(error), hint=None)
+        else:
+            self._channel.say(event="ready")
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_unix_server(self._connect, self._socket)
         loop.add_signal_handler(signal.SIGTERM, self._end)
-        self._channel.say(event="ready")
 
     def _connect(self) -> Connection:
         connection = Connection(self._answer, self._secret, self._connections.discard)
@@ -68,15 +75,20 @@ class Service:
             raise Refusal(500, f"the host failed: {error!r}") from error
 
     async def _unload(self, order: Mapping[str, Any]) -> None:
-        await self._close()
+        try:
+            await self._close()
+        except (Exception, asyncio.CancelledError) as error:
+            log(error)
+            os._exit(1)  # a process that can't let go of its model is no standby
         self._channel.say(event="parked")
 
     async def _close(self) -> None:
         model, self._model = self._model, None
         if self._listener is not None:
             self._listener.close()
-            os.unlink(self._socket)
             self._listener = None
+            with suppress(FileNotFoundError):  # from Python 3.13 on it went with the listener
+                os.unlink(self._socket)
         for connection in list(self._connections):
             connection.abort()
         if model is not None:

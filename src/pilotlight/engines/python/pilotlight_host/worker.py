@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from .refusal import Failed
+from .refusal import Failed, log
 
 _END = object()
 
@@ -61,15 +61,21 @@ class Worker:
                 yield piece
         finally:
             # A step under way can't be stopped, and an iterator can't be closed during one.
-            step.add_done_callback(lambda _: self._close(source))
+            # Its turn lasts until it is closed: the next one may want a lock that it holds,
+            # in the very thread that is to close it.
+            await _ended(step)
+            await self._close(source)
 
-    def _close(self, source: Any) -> None:
+    async def _close(self, source: Any) -> None:
         close = getattr(source, "close", None)
-        if close is not None:
-            try:
-                self._threads.submit(_guarded, close, ())
-            except RuntimeError:
-                pass  # the model is being unloaded, and its iterators go with it
+        if close is None:
+            return
+        try:
+            await self._in_thread(close)
+        except Failed as failure:
+            log(failure.cause)
+        except RuntimeError:
+            pass  # the model is being unloaded, and its iterators go with it
 
     def end(self) -> None:
         """Lets the threads go, without waiting for what they are at."""
@@ -82,6 +88,14 @@ def _guarded(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         return function(*arguments)
     except BaseException as error:
         raise Failed(error) from error
+
+
+async def _ended(step: Future[Any]) -> None:
+    """Returns when `step` has ended, however that was."""
+    waiting = asyncio.wrap_future(step)
+    await asyncio.wait([waiting])
+    if not waiting.cancelled():
+        waiting.exception()  # was told already, to whoever waited for the step
 
 
 async def _awaited(result: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from .row import Row
-from .sampling import choose_all
+from .sampling import choose
 
 
 def answer(model: Any, row: Row, limit: int, moved: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class _Choice:
         self._moved = moved
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        [chosen] = choose_all([self._row.sampler], scores.float())
+        chosen = choose(self._row.sampler, scores[0].float(), int(scores[0].argmax()))
         self._row.accept(chosen)
         self._moved()
         only = torch.full_like(scores, float("-inf"))

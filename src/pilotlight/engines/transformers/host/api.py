@@ -112,8 +112,8 @@ class Api:
         reading.reject_unknown(body, reading.EMBEDDINGS)
         inputs = prompt.of_texts(self._loaded, "input", body.get("input"))
         embedding.reject_long(self._loaded, inputs)
-        work = self._generation.compute(lambda: embedding.embed(self._loaded, inputs))
-        vectors = await asyncio.wrap_future(work)
+        # One at a time: answers go on in between, and a client that leaves ends it.
+        vectors = [await self._vector(tokens) for tokens in inputs]
         coded = body.get("encoding_format") == "base64"
         data = [
             {"object": "embedding", "index": index,
@@ -124,6 +124,10 @@ class Api:
         return {
             "object": "list", "data": data, "model": self._loaded.job.name, "usage": counted,
         }  # fmt: skip
+
+    async def _vector(self, tokens: list[int]) -> list[float]:
+        work = self._generation.compute(lambda: embedding.embed(self._loaded, tokens))
+        return await asyncio.wrap_future(work)
 
     async def tokenize(self, body: Document) -> Answer:
         reading.reject_unknown(body, reading.TOKENIZE)

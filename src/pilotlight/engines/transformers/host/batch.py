@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from transformers import DynamicCache
 
 from . import cache as caches
+from .failure import failure_of
 from .forward import Forward
 from .row import Row
-from .sampling import choose_all
+from .sampling import choose
+
+
+def _accept(rows: Sequence[Row], scores: torch.Tensor) -> None:
+    """A token for each row. One that can't choose its own ends alone: the cache is whole."""
+    best = scores.argmax(dim=-1).tolist()
+    for row, own, likeliest in zip(rows, scores, best, strict=True):
+        try:
+            row.accept(choose(row.sampler, own, likeliest))
+        except Exception as error:
+            if not row.done:
+                row.fail(failure_of(error))
 
 
 class Prefill:
@@ -26,8 +40,7 @@ class Prefill:
         self._read += len(tokens)
         if self._read < len(self.row.prompt):
             return False
-        [chosen] = choose_all([self.row.sampler], scores)
-        self.row.accept(chosen)
+        _accept([self.row], scores)
         return True
 
 
@@ -71,10 +84,7 @@ class Batch:
         positions = [[count] for count in held]
         scores = self._forward(tokens, self._cache, mask, positions)
         self._width += 1
-        for row, chosen in zip(
-            self.rows, choose_all([row.sampler for row in self.rows], scores), strict=True
-        ):
-            row.accept(chosen)
+        _accept(self.rows, scores)
 
     def _held(self, row: Row) -> int:
         """Columns of `row` in the cache: all but its newest token."""

@@ -11,18 +11,14 @@ from .loading import Loaded
 from .refusal import too_long
 
 
-def embed(loaded: Loaded, inputs: list[list[int]]) -> list[list[float]]:
-    """One text at a time: exact, and padding costs more than a CPU gains by a batch."""
-    return [_one(loaded, tokens) for tokens in inputs]
-
-
 def reject_long(loaded: Loaded, inputs: list[list[int]]) -> None:
     longest = max(len(tokens) for tokens in inputs)
     if longest > loaded.job.context:
         raise too_long(longest, loaded.job.context, "input")
 
 
-def _one(loaded: Loaded, tokens: list[int]) -> list[float]:
+def embed(loaded: Loaded, tokens: list[int]) -> list[float]:
+    """One text: exact, and padding costs more than a CPU gains by a batch."""
     model = loaded.model if loaded.job.kind == "encoder" else loaded.model.base_model
     device = loaded.model.get_input_embeddings().weight.device
     ids = torch.tensor([tokens], device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import queue
 import sys
 import threading
@@ -17,8 +18,9 @@ import torch
 from . import alone
 from . import cache as caches
 from .batch import Batch, Prefill
+from .failure import Failure, failure_of
 from .forward import Forward
-from .row import Failure, Row
+from .row import Row
 
 T = TypeVar("T")
 Work = Callable[[], None]
@@ -66,6 +68,8 @@ class Generation:
         future: Future[T] = Future()
 
         def perform() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # whoever asked has left
             try:
                 future.set_result(work())
             except Exception as error:
@@ -75,9 +79,14 @@ class Generation:
         return future
 
     def _run(self) -> None:
-        with torch.inference_mode():
-            while self._take():
-                self._turn()
+        try:
+            with torch.inference_mode():
+                while self._take():
+                    self._turn()
+        except BaseException:
+            # Without this thread everybody would wait for ever: a crash is seen and mended.
+            traceback.print_exc(file=sys.stderr)
+            os._exit(1)
 
     def _take(self) -> bool:
         """Everything that has come; waits only when there is nothing else to do."""
@@ -99,8 +108,7 @@ class Generation:
         try:
             self._advance()
         except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            self._fail(_failure(error))
+            self._fail(failure_of(error))
 
     def _advance(self) -> None:
         self._batch.drop_done()
@@ -125,9 +133,8 @@ class Generation:
         try:
             alone.answer(self._model, row, row.limit, self._moved)
         except Exception as error:
-            traceback.print_exc(file=sys.stderr)
             if not row.done:
-                row.fail(_failure(error))
+                row.fail(failure_of(error))
 
     def _moved(self) -> None:
         self.progress += 1
@@ -136,7 +143,12 @@ class Generation:
         if prefill.row.cancelled:
             self._prefill = None
             return
-        done = prefill.step(self._forward, self._piece)
+        try:
+            done = prefill.step(self._forward, self._piece)
+        except Exception as error:  # its cache is its own: the others' answers go on
+            self._prefill = None
+            prefill.row.fail(failure_of(error))
+            return
         self.progress += 1
         if done:
             self._prefill = None
@@ -154,11 +166,3 @@ class Generation:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _failure(error: Exception) -> Failure:
-    said = str(error)
-    short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate" in said
-    if short:
-        return Failure(f"out of memory: {said:.300}", 503, "out_of_memory")
-    return Failure(f"{type(error).__name__}: {said:.300}")

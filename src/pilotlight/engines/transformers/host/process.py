@@ -61,7 +61,11 @@ class Host:
 
     def follow(self, order: dict[str, Any]) -> None:
         acts: dict[str, Callable[..., dict[str, Any]]] = {"load": self.load, "unload": self.unload}
-        say(acts[order.pop("op")](**order))
+        try:
+            say(acts[order.pop("op")](**order))
+        except BaseException:  # an order without an answer would be waited for until a timeout
+            traceback.print_exc(file=sys.stderr)
+            os._exit(1)
 
     def load(self, job: dict[str, Any]) -> dict[str, Any]:
         started = time.monotonic()

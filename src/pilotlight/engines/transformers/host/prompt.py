@@ -17,7 +17,7 @@ def of_chat(loaded: Loaded, body: dict[str, Any]) -> str:
     if not isinstance(messages, list) or not messages:
         raise wrong("messages", messages, "an array of messages that isn't empty")
     goes_on = body.get("continue_final_message", False)
-    options = {**loaded.job.template_kwargs, **body.get("chat_template_kwargs", {})}
+    options = {**loaded.job.template_kwargs, **(body.get("chat_template_kwargs") or {})}
     try:
         text: str = loaded.tokenizer.apply_chat_template(
             [_message(index, message) for index, message in enumerate(messages)],

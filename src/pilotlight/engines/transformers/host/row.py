@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .failure import Failure
 from .sampling import Chosen, Sampler
 from .text import Stops, TextStream
 
@@ -19,15 +20,6 @@ class Piece:
     """Tokens of the answer so far."""
 
     finish: str | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The engine's own end of an answer."""
-
-    message: str
-    status: int = 500
-    kind: str = "engine"
 
 
 Emit = Callable[[Piece | Failure], None]

@@ -116,10 +116,10 @@ class Sampler:
             counts = self._counted(scores)
             scores -= settings.frequency_penalty * counts
             scores -= settings.presence_penalty * (counts > 0)
-        if len(self._tokens) - self._prompt_length < settings.min_tokens:
-            scores[self._ends] = -math.inf
         if self._constraint is not None:
             self._constraint.mask(scores)
+        if len(self._tokens) - self._prompt_length < settings.min_tokens:
+            return _without(self._ends, scores)
         return scores
 
     def _counted(self, scores: torch.Tensor) -> torch.Tensor:
@@ -140,13 +140,16 @@ class Sampler:
         return self._generator
 
 
-def choose_all(samplers: Sequence[Sampler], logits: torch.Tensor) -> list[Chosen]:
-    """One token for each row; plain rows share a single look at the whole batch."""
-    best = logits.argmax(dim=-1).tolist()
-    return [
-        sampler.told(row, token) if sampler.plain else sampler.choose(row)
-        for sampler, row, token in zip(samplers, logits, best, strict=True)
-    ]
+def choose(sampler: Sampler, logits: torch.Tensor, likeliest: int) -> Chosen:
+    """One row's token; plain rows share a single look at the whole batch for the likeliest."""
+    return sampler.told(logits, likeliest) if sampler.plain else sampler.choose(logits)
+
+
+def _without(ends: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
+    """No end yet; but where a grammar leaves nothing else, the answer is whole."""
+    open_ended = scores.clone()
+    open_ended[list(ends)] = -math.inf
+    return open_ended if bool((open_ended > -math.inf).any()) else scores
 
 
 def _is_plain(settings: Sampling) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
+from .failure import Failure
 from .generation import Generation
 from .refusal import Refusal
-from .row import Emit, Failure, Piece, Row
+from .row import Emit, Piece, Row
 
 Make = Callable[[Emit], Row]
 
@@ -23,7 +25,8 @@ async def pieces(generation: Generation, rows: list[Make]) -> AsyncGenerator[tup
 
     def emit_for(index: int) -> Emit:
         def emit(what: Piece | Failure) -> None:
-            loop.call_soon_threadsafe(arrived.put_nowait, (index, what))
+            with suppress(RuntimeError):  # the loop has ended, and with it who would listen
+                loop.call_soon_threadsafe(arrived.put_nowait, (index, what))
 
         return emit
 
