@@ -43,6 +43,9 @@ class Load:
     warmup: int = 0
     """Requests made before the clock starts and not counted."""
 
+    ignore_eos: bool = False
+    """Every answer has `max_tokens` tokens; for engines that take this field of vLLM's."""
+
     def request(self) -> bytes:
         body = {
             "model": self.model,
@@ -51,6 +54,7 @@ class Load:
             "temperature": 0,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **({"ignore_eos": True} if self.ignore_eos else {}),
         }
         payload = json.dumps(body).encode()
         key = f"Authorization: Bearer {self.key}\r\n" if self.key else ""
@@ -240,9 +244,11 @@ def measure_apart(load: Load) -> Result:
     given = {name: value for name, value in asdict(load).items() if value is not None}
     given.pop("port" if load.socket else "socket", None)
     secret = given.pop("key", None)
+    ignore_eos = given.pop("ignore_eos")
     argv = [sys.executable, "-m", "benchmarks.load", "--json"]
     for name, value in given.items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
+    argv += ["--ignore-eos"] if ignore_eos else []
     env = {**os.environ, KEY_VARIABLE: secret} if secret else dict(os.environ)
     done = subprocess.run(
         argv, env=env, stdout=subprocess.PIPE, check=True, text=True, timeout=LIMIT_S
@@ -270,6 +276,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--requests", type=int)
     parser.add_argument("--warmup", type=int)
+    parser.add_argument("--ignore-eos", action="store_true")
     parser.add_argument("--json", action="store_true", default=False, help="for a program")
     given = vars(parser.parse_args())
     as_json = given.pop("json")

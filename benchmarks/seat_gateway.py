@@ -15,7 +15,7 @@ from typing import Any, cast
 from pilotlight import config
 from pilotlight.config import EngineSettings
 from pilotlight.engines.base import Engine, Launch, ModelJob, Seat
-from pilotlight.engines.registry import FACTORIES
+from pilotlight.engines.registry import FACTORIES, Factory
 from pilotlight.gateway.serve import run
 from pilotlight.machine import Machine
 
@@ -38,17 +38,23 @@ class SeatTeller:
         return self._engine.command(seat, job)
 
 
+def telling(factory: Factory, path: Path) -> Factory:
+    def make(settings: EngineSettings, machine: Machine) -> Engine:
+        return cast("Engine", SeatTeller(factory(settings, machine), path))
+
+    return make
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.seat_gateway", description=__doc__)
     parser.add_argument("seat", type=Path, help="the file to write")
     parser.add_argument("config", type=Path, help="a configuration file, as serve takes it")
     given = parser.parse_args()
 
-    def factory(settings: EngineSettings, machine: Machine) -> Engine:
-        return cast("Engine", SeatTeller(FACTORIES["llamacpp"](settings, machine), given.seat))
-
     settings = config.load(given.config)
-    return run(settings, factories={"llamacpp": factory})
+    return run(
+        settings, factories={name: telling(each, given.seat) for name, each in FACTORIES.items()}
+    )
 
 
 if __name__ == "__main__":

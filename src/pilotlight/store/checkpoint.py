@@ -131,7 +131,7 @@ def _stamp(directory: Path) -> tuple[tuple[str, int, int], ...]:
 @lru_cache(maxsize=64)
 def _read(directory: Path, stamp: object) -> Checkpoint:
     config = _document(directory / CONFIG, "a model's directory has one")
-    files, pickles = _weight_files(directory), _pickles(directory)
+    files, pickles = weight_files(directory), _pickles(directory)
     if not files and not pickles:
         raise ModelFormatError(
             f"{str(directory)!r} has no weights: no .safetensors file", hint="fetch the model again"
@@ -151,8 +151,13 @@ def _read(directory: Path, stamp: object) -> Checkpoint:
     )
 
 
-def _weight_files(directory: Path) -> list[Path]:
-    """Those that make up the model; some directories also hold the same weights in another cut."""
+def weight_files(directory: Path) -> list[Path]:
+    """Those that make up the model; some directories also hold the same weights in another cut.
+
+    Raises:
+        ModelFormatError: it lacks some that it lists.
+        StoreError: the list can't be read.
+    """
     if (directory / INDEX).exists():
         shards = set(_document(directory / INDEX, "").get("weight_map", {}).values())
         _reject_missing(directory, sorted(shards))

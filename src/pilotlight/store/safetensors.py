@@ -7,6 +7,8 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,29 @@ DTYPE_BITS: Mapping[str, int] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """One tensor, without its numbers; outermost extent first, as PyTorch writes a shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
 def read_elements(path: Path) -> Mapping[str, int]:
     """Numbers in the file by dtype. Reads its header, never its weights.
+
+    Raises:
+        ModelFormatError: it is no safetensors file, or is cut.
+        StoreError: it can't be read.
+    """
+    found: Counter[str] = Counter()
+    for tensor in read_tensors(path).values():
+        found[tensor.dtype] += math.prod(tensor.shape)
+    return found
+
+
+def read_tensors(path: Path) -> Mapping[str, TensorHeader]:
+    """The file's tensors by name. Reads its header, never its weights.
 
     Raises:
         ModelFormatError: it is no safetensors file, or is cut.
@@ -39,7 +62,7 @@ def read_elements(path: Path) -> Mapping[str, int]:
             header = _parse(file.read(length), path)
     except OSError as error:
         raise StoreError(f"can't read {str(path)!r}: {error.strerror}") from error
-    return _elements(header, size_bytes - 8 - length, path)
+    return _tensors(header, size_bytes - 8 - length, path)
 
 
 def _parse(text: bytes, path: Path) -> Mapping[str, Any]:
@@ -52,14 +75,14 @@ def _parse(text: bytes, path: Path) -> Mapping[str, Any]:
     return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
 
 
-def _elements(header: Mapping[str, Any], data_bytes: int, path: Path) -> Mapping[str, int]:
-    found: Counter[str] = Counter()
+def _tensors(header: Mapping[str, Any], data_bytes: int, path: Path) -> Mapping[str, TensorHeader]:
+    found: dict[str, TensorHeader] = {}
     try:
-        for tensor in header.values():
-            found[tensor["dtype"]] += math.prod(tensor["shape"])
+        for name, tensor in header.items():
+            found[name] = TensorHeader(tensor["dtype"], tuple(map(index, tensor["shape"])))
             if tensor["data_offsets"][1] > data_bytes:
                 raise _broken(path, "it ends before its weights do")
-        unknown = set(found) - set(DTYPE_BITS)
+        unknown = {tensor.dtype for tensor in found.values()} - set(DTYPE_BITS)
     except (KeyError, TypeError, IndexError):
         raise _broken(path, "a tensor in its header is not described") from None
     if unknown:

@@ -7,14 +7,25 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
-from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
+from pilotlight.engines.base import Adapter, EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.environments import Environment
-from pilotlight.engines.vllm import failure, memory, progress, refusals, request_fields, sleeping
+from pilotlight.engines.vllm import (
+    adapter_fit,
+    adapter_names,
+    adapters,
+    failure,
+    memory,
+    progress,
+    refusals,
+    request_fields,
+    sleeping,
+)
 from pilotlight.engines.vllm.directory import read
 from pilotlight.engines.vllm.flags import flags
 from pilotlight.engines.vllm.options import PICKLED, Options, complete
@@ -55,7 +66,7 @@ _CHAT = frozenset({Operation.CHAT, Operation.COUNT_TOKENS})
 
 
 class VllmEngine:
-    """`engines.base.Engine`."""
+    """`engines.base.Engine`, and `Adapts`."""
 
     name = "vllm"
 
@@ -99,7 +110,7 @@ class VllmEngine:
             tools=chats and options.tool_call_parser is not None,
             vision=chats and request_fields.is_multimodal(checkpoint),
             thinking=chats and options.reasoning_parser is not None,
-            lora=options.enable_lora,
+            lora=options.enable_lora and Operation.COMPLETIONS in operations,
             stream_usage="asked",
         )
 
@@ -142,6 +153,7 @@ class VllmEngine:
         while process.alive:
             if await _is_healthy(process):
                 await self._wake(process, job.options)
+                await self._dress(process, job)
                 return
             if looks % PHASE_EVERY == 0:
                 told = _tell(process, job.name, told)
@@ -154,8 +166,22 @@ class VllmEngine:
             return
         try:
             await sleeping.wake(process.client, options.sleep_level)
+            if options.enable_lora and options.sleep_level > 1:
+                # With the weights went the adapters, and vLLM would read each from its file in
+                # the middle of its first request: where that fails, the process ends.
+                await adapters.drop(process.client)
         except (EngineError, TimeoutError) as error:
             raise EngineStartError("vLLM did not wake", last_words=str(error)) from None
+
+    async def _dress(self, process: EngineProcess, job: ModelJob) -> None:
+        if not job.options.enable_lora:
+            return
+        try:
+            await adapters.exchange(process.client, job)
+        except (EngineError, TimeoutError) as error:
+            raise EngineStartError(
+                f"the model {job.name!r} didn't get its adapters", last_words=str(error)
+            ) from None
 
     async def unload(self, process: EngineProcess) -> None:
         await sleeping.sleep(process.client, self._levels.get(process, 1))
@@ -173,6 +199,21 @@ class VllmEngine:
 
     def error(self, status: int, body: bytes) -> PilotlightError:
         return refusals.translate(status, body)
+
+    def check_adapter(self, job: ModelJob, adapter: Adapter) -> None:
+        adapter_fit.check(job, adapter, read(job.files.path))
+
+    async def adapt(
+        self, process: EngineProcess, loaded: ModelJob, wanted: ModelJob
+    ) -> ModelJob | None:
+        """What is unloaded still answers the requests that vLLM has of it."""
+        if replace(loaded, adapters=wanted.adapters) != wanted:
+            return None
+        await adapters.exchange(process.client, wanted)
+        return wanted
+
+    def address(self, payload: bytes, job: ModelJob, adapter: str | None) -> bytes:
+        return adapter_names.address(payload, job, adapter)
 
 
 _CANARIES: Mapping[Task, tuple[str, Mapping[str, Any]]] = {

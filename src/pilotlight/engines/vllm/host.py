@@ -8,6 +8,11 @@ what vLLM leaves open:
   before anything else, kills the whole group when the gateway or the server goes.
 - vLLM's key guards a few prefixes only. Here every path asks for it.
 - Its token endpoints have names of their own. Here they answer to llama.cpp's.
+- An adapter's name in vLLM is ours for one version of its bytes: ``model:adapter #tag``. Here
+  answers carry the part that clients know, and one that is gone is refused: to vLLM, which
+  takes any name for the model's, it would be the bare model.
+- On a CPU, a request without an adapter is computed with the last slot's wherever another in
+  its batch has one. Here that slot is always empty.
 """
 
 from __future__ import annotations
@@ -25,6 +30,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+TAG = " #"
+"""Before an adapter's tag: no name that a client may use has a space."""
 
 _PR_SET_PDEATHSIG = 1
 _PARENT_GONE = signal.SIGUSR1
@@ -155,10 +163,69 @@ async def _answer(send: Send, status: int, body: Any) -> None:
     await send({"type": "http.response.body", "body": raw})
 
 
+def tell_adapters_apart(models: Any, serving: Any) -> None:
+    """Of vLLM's two classes: what `models` calls an adapter in answers, what `serving` lets in."""
+    name_of, is_supported = models.model_name, serving._is_model_supported
+
+    def model_name(self: Any, lora_request: Any = None) -> Any:
+        name = name_of(self, lora_request)
+        return name if lora_request is None else name.rpartition(TAG)[0]
+
+    def is_model_supported(self: Any, model_name: str | None) -> Any:
+        return TAG not in (model_name or "") and is_supported(self, model_name)
+
+    models.model_name, serving._is_model_supported = model_name, is_model_supported
+
+
+def keep_the_last_slot_empty(manager: Any) -> None:
+    """Of vLLM's lora.model_manager: each layer gets one slot more than adapters are given.
+
+    Where a token has no adapter its slot is -1, which vLLM's kernels for CPUs take for an
+    index like any other. https://github.com/vllm-project/vllm/pull/48421
+    """
+    of_layer, of_logits = manager.from_layer, manager.from_layer_logits_processor
+
+    def from_layer(layer: Any, max_loras: int, *rest: Any) -> Any:
+        return of_layer(layer, max_loras + 1, *rest)
+
+    def from_layer_logits_processor(layer: Any, lm_head: Any, max_loras: int, *rest: Any) -> Any:
+        return of_logits(layer, lm_head, max_loras + 1, *rest)
+
+    manager.from_layer = from_layer
+    manager.from_layer_logits_processor = from_layer_logits_processor
+
+
+def has_adapters() -> bool:
+    return os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") == "1"
+
+
+def mend_answers() -> None:
+    from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+    from vllm.entrypoints.serve.engine.serving import BaseServing
+
+    tell_adapters_apart(OpenAIServingModels, BaseServing)
+
+
+def mend_kernels() -> None:
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        from vllm.lora import model_manager
+
+        keep_the_last_slot_empty(model_manager)
+
+
 if __name__ == "__main__":
     watch()
     # Not vLLM's own command line: that asks for a distribution called vllm, and the build for
     # CPUs has another name.
     from vllm.entrypoints.launchers.api_server.entry import main
 
+    if has_adapters():
+        mend_answers()
+        mend_kernels()
     main()
+
+# A process that vLLM spawned, before it runs what it was spawned for; a forked one has it all.
+if __name__ == "__mp_main__" and has_adapters():
+    mend_kernels()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pilotlight.core import Footprint
-from pilotlight.engines.vllm.options import Options
+from pilotlight.engines.vllm.options import DEFAULT_LORA_RANK, Options
 from pilotlight.engines.vllm.sizing import Sizing, value_bytes
 from pilotlight.engines.vllm.variables import is_alone
+from pilotlight.engines.vllm.weights import linear_extents
 from pilotlight.machine import Machine
 from pilotlight.store.checkpoint import Checkpoint
 from pilotlight.store.safetensors import DTYPE_BITS
@@ -36,7 +37,8 @@ def predict(
     """Bytes at the peak. On GPUs vLLM takes its share of the memory whatever the model needs."""
     weights = weights_bytes(checkpoint, options)
     if gpu:
-        return _on_gpus(weights, options, sizing, machine)
+        resident = weights + adapter_slots_bytes(checkpoint, options)
+        return _on_gpus(weights, resident, options, sizing, machine)
     alone = is_alone(options)
     ranks = options.tensor_parallel_size * options.pipeline_parallel_size
     workers = ranks * options.data_parallel_size
@@ -47,6 +49,8 @@ def predict(
         "weights": weights * options.data_parallel_size,
         "kv": kv * workers,
         "process": SERVER_BYTES + (0 if alone else CORE_BYTES) + workers * WORKER_BYTES,
+        # One more is kept empty; see host.py.
+        "adapter_slots": adapter_slots_bytes(checkpoint, options, spare=1),
     }
     return Footprint(sum(parts.values()), parts={name: n for name, n in parts.items() if n})
 
@@ -61,7 +65,17 @@ def weights_bytes(checkpoint: Checkpoint, options: Options) -> int:
     return known or checkpoint.weights_bytes
 
 
-def _on_gpus(weights: int, options: Options, sizing: Sizing, machine: Machine) -> Footprint:
+def adapter_slots_bytes(checkpoint: Checkpoint, options: Options, spare: int = 0) -> int:
+    """Room for one batch's adapters at the highest rank, taken before there is any."""
+    if not options.enable_lora:
+        return 0
+    ranks = ((options.max_loras or 1) + spare) * (options.max_lora_rank or DEFAULT_LORA_RANK)
+    return ranks * linear_extents(checkpoint) * value_bytes(options, checkpoint)
+
+
+def _on_gpus(
+    weights: int, resident: int, options: Options, sizing: Sizing, machine: Machine
+) -> Footprint:
     ranks = options.tensor_parallel_size * options.pipeline_parallel_size
     workers = ranks * options.data_parallel_size
     asleep = weights if options.sleep_level == 1 else 0
@@ -72,7 +86,7 @@ def _on_gpus(weights: int, options: Options, sizing: Sizing, machine: Machine) -
         "offloaded": offloaded,
     }
     devices: Mapping[str, int] = {
-        f"CUDA{card.index}": _device_bytes(weights // ranks, options, sizing, card.memory_bytes)
+        f"CUDA{card.index}": _device_bytes(resident // ranks, options, sizing, card.memory_bytes)
         for card in machine.gpus[:workers]
     }
     return Footprint(

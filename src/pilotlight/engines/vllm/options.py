@@ -53,6 +53,17 @@ PICKLED = ("npcache", "pt")
 """Formats whose files run code as they are read; only these names ask for them."""
 
 
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+DEFAULT_LORA_RANK = 16
+"""vLLM's own."""
+
+LORAS_IN_BATCH = 4
+"""vLLM's one would make requests for two adapters wait for each other."""
+
+LORAS_KEPT = 16
+"""Past as many as it keeps, vLLM reads one from its file again whenever it is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """One model's options."""
@@ -155,11 +166,11 @@ class Options:
     seed: int | None = option(None, kinds.whole(0), "sampling seed")
     # Adapters and guessing ahead.
     enable_lora: bool = option(False, kinds.switch(), "LoRA adapters can be laid over the model")
-    max_loras: int | None = option(None, kinds.whole(1), "adapters in one batch")
+    max_loras: int | None = option(None, kinds.whole(1), "adapters in one batch; else 4")
     max_lora_rank: int | None = option(
-        None, own_kinds.whole_of(1, 8, 16, 32, 64, 128, 256, 320, 512), "highest rank of an adapter"
+        None, own_kinds.whole_of(*LORA_RANKS), "highest rank of an adapter"
     )
-    max_cpu_loras: int | None = option(None, kinds.whole(1), "adapters kept in RAM")
+    max_cpu_loras: int | None = option(None, kinds.whole(1), "adapters kept in RAM; else 16")
     fully_sharded_loras: bool | None = option(None, kinds.switch(), "cut adapters as the model is")
     speculative_config: Mapping[str, Any] | None = option(
         None, kinds.mapping(), "guess tokens ahead, such as {method: ngram, …}"
@@ -263,7 +274,13 @@ def _settled(options: Options, gpu: bool) -> Options:
         options = replace(options, sleep_level=1 if gpu else 0)
     if options.enable_auto_tool_choice is None and options.tool_call_parser:
         options = replace(options, enable_auto_tool_choice=True)
-    return options
+    return _with_lora_room(options) if options.enable_lora else options
+
+
+def _with_lora_room(options: Options) -> Options:
+    kept, at_once = options.max_cpu_loras, options.max_loras
+    at_once = at_once or min(LORAS_IN_BATCH, kept or LORAS_IN_BATCH)
+    return replace(options, max_loras=at_once, max_cpu_loras=kept or max(LORAS_KEPT, at_once))
 
 
 def _reject_unknown(named: Mapping[str, Any]) -> None:
@@ -294,6 +311,22 @@ def _reject_conflicts(options: Options, gpu: bool) -> None:
         raise EngineOptionError(
             "the vllm option 'enable_auto_tool_choice' needs 'tool_call_parser'",
             hint="name the parser of this model's tool calls, such as hermes or llama3_json",
+        )
+    _reject_lora_conflicts(options, gpu)
+
+
+def _reject_lora_conflicts(options: Options, gpu: bool) -> None:
+    if options.enable_lora and not gpu and options.distributed_executor_backend == "ray":
+        raise EngineOptionError(
+            "the vllm option 'enable_lora' is on, and on a CPU with Ray's workers vLLM's adapters "
+            "get into answers of the bare model",
+            hint="leave distributed_executor_backend out",
+        )
+    at_once, kept = options.max_loras, options.max_cpu_loras
+    if at_once and kept and kept < at_once:
+        raise EngineOptionError(
+            f"the vllm option 'max_cpu_loras' is {kept}, less than 'max_loras', {at_once}",
+            hint="keep at least as many adapters as one batch may have",
         )
     for name in ("max_loras", "max_lora_rank", "max_cpu_loras", "fully_sharded_loras"):
         if getattr(options, name) is not None and not options.enable_lora:

@@ -1,4 +1,4 @@
-"""``file:``: paths on this node, used where they are: a model's file, or its directory."""
+"""``file:``: paths on this node, used where they are: files and directories."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from pathlib import Path
 from pilotlight.core import ModelRef
 from pilotlight.errors import SourceError
 from pilotlight.store.checkpoint import CONFIG, is_checkpoint
+from pilotlight.store.peft import CONFIG as ADAPTER_CONFIG
+from pilotlight.store.peft import is_adapter
 from pilotlight.store.sources.base import Description
 
 
 class FileSource:
     def local(self, ref: ModelRef) -> Path | None:
         path = _path(ref)
-        return path if path.is_file() or is_checkpoint(path) else None
+        whole = path.is_file() or is_checkpoint(path) or is_adapter(path)
+        return path if whole else None
 
     async def describe(self, ref: ModelRef) -> Description:
         """Always raises: a model is either in place, or there is nothing to fetch."""
@@ -39,7 +42,8 @@ def _no_model(directory: Path) -> SourceError:
         )
     return SourceError(
         f"{str(directory)!r} is a directory without a model",
-        hint=f"a model's directory has {CONFIG} and .safetensors files; or name a .gguf file",
+        hint=f"a model's directory has {CONFIG} and .safetensors files, an adapter's has "
+        f"{ADAPTER_CONFIG}; or name a .gguf file",
     )
 
 
