@@ -16,7 +16,7 @@ from pilotlight.errors import (
     UnsupportedParameterError,
 )
 from pilotlight.gateway.http import Request, parse_object
-from pilotlight.gateway.plan import Plan
+from pilotlight.gateway.plan import UNADDRESSED, Plan
 from pilotlight.gateway.translate.base import Context, Translation
 from pilotlight.gateway.translate.registry import (
     COMPLETED,
@@ -192,7 +192,7 @@ def _adapted(served: Served, adapter: str | None) -> Served:
     if not served.job.adapters and adapter is None:
         return served
     can = served.capabilities
-    left = _ADDRESSED if adapter is not None else can.operations - _UNADDRESSED
+    left = _ADDRESSED if adapter is not None else can.operations - UNADDRESSED
     return replace(served, capabilities=replace(can, operations=can.operations & left))
 
 
@@ -200,7 +200,6 @@ _ADDRESSED = frozenset({
     Operation.CHAT, Operation.COMPLETIONS, Operation.COUNT_TOKENS,
     Operation.TOKENIZE, Operation.DETOKENIZE,
 })  # fmt: skip
-_UNADDRESSED = frozenset({Operation.MESSAGES, Operation.RESPONSES})
 
 
 def _plan(draft: Draft, keep_alive_s: float | None) -> Plan:

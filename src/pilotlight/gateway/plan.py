@@ -11,6 +11,10 @@ from pilotlight.gateway.translate.base import Translation
 from pilotlight.gateway.wire.renamed import Rename
 from pilotlight.replica.replica import Replica
 
+UNADDRESSED = frozenset({Operation.MESSAGES, Operation.RESPONSES})
+"""Operations whose requests have no place for an adapter on any engine, not even for none: they
+are carried by chat wherever there are adapters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -57,6 +61,10 @@ def addressed(plan: Plan, replica: Replica) -> bytes:
     job, engine = replica.job, replica.engine
     if not job.adapters and plan.adapter is None:
         return plan.payload
+    if plan.engine_operation in UNADDRESSED:
+        raise AdapterNotReadyError(
+            f"replica {replica.id} has got adapters meanwhile", hint="ask again"
+        )
     if plan.adapter is not None and all(item.name != plan.adapter for item in job.adapters):
         raise AdapterNotReadyError(
             f"replica {replica.id} has no adapter {plan.adapter!r}", hint="ask again in a moment"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
-from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
-from pilotlight.engines.llamacpp import memory, refusals
+from pilotlight.engines.base import Adapter, EngineProcess, Launch, ModelJob, Seat
+from pilotlight.engines.llamacpp import adapter_clashes, adapter_fit, adapters, memory, refusals
 from pilotlight.engines.llamacpp.options import Options, complete
 from pilotlight.engines.llamacpp.request_fields import PARAMETERS
 from pilotlight.engines.llamacpp.sizing import Sizing, header_of, size
@@ -161,6 +161,20 @@ class LlamacppEngine(ABC):
 
     def error(self, status: int, body: bytes) -> PilotlightError:
         return refusals.translate(status, body)
+
+    def check_adapter(self, job: ModelJob, adapter: Adapter) -> None:
+        adapter_clashes.check(job)
+        adapter_fit.check(job, adapter)
+
+    async def adapt(
+        self, process: EngineProcess, loaded: ModelJob, wanted: ModelJob
+    ) -> ModelJob | None:
+        """Adapters come with a load alone; one too many does no harm, for nobody can name it."""
+        there = all(adapter in loaded.adapters for adapter in wanted.adapters)
+        return loaded if there else None
+
+    def address(self, payload: bytes, job: ModelJob, adapter: str | None) -> bytes:
+        return adapters.address(payload, job, adapter)
 
 
 def _slot_progress(slot: Mapping[str, Any]) -> int:

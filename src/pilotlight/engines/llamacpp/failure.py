@@ -65,6 +65,7 @@ _CAUSE = re.compile(rf"\d\.\d+ E |{_PLAIN.pattern}")
 
 _SMALLER = "lower the options context or parallel, or take a smaller quantization"
 _HINTS = (
+    ("lora adapter", "an adapter's file is gone or has changed since it was checked: add it again"),
     ("unknown model architecture", "this llama.cpp is too old for the model: update it"),
     ("invalid magic", "the file is no GGUF: convert the model, or take its GGUF release"),
     ("corrupted or incomplete", "the file is cut or damaged: fetch it again"),

@@ -77,6 +77,9 @@ LOAD_MODES: Mapping[tuple[bool | None, bool], str] = {
 """By (mmap, mlock); absent where nothing was chosen."""
 
 
+UNQUOTABLE = frozenset(',:"')
+"""What the adapters' flags separate by, and can't have in a path."""
+
 MIB = 2**20
 
 
@@ -104,7 +107,7 @@ def refuse(options: Options) -> None:
         EngineOptionError: a path that llama-server would take apart.
     """
     for adapter in options.lora:
-        if {",", ":", '"'} & set(str(adapter.path)):
+        if UNQUOTABLE & set(str(adapter.path)):
             raise EngineOptionError(
                 f"the option 'lora' names {str(adapter.path)!r}, and llama-server can't take a "
                 "path with a comma, a colon or a quote",

@@ -7,13 +7,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
+from pilotlight.engines.base import Adapter, EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.llamacpp import failure
+from pilotlight.engines.llamacpp.adapters import loaded_options
 from pilotlight.engines.llamacpp.engine import LlamacppEngine
-from pilotlight.engines.llamacpp.flags import flags
+from pilotlight.engines.llamacpp.flags import UNQUOTABLE, flags
 from pilotlight.engines.llamacpp.flags import refuse as refuse_flags
 from pilotlight.engines.llamacpp.options import Options
-from pilotlight.errors import EngineCrashedError, EngineMissingError, EngineStartError
+from pilotlight.errors import (
+    AdapterError,
+    EngineCrashedError,
+    EngineMissingError,
+    EngineStartError,
+)
 from pilotlight.machine import Machine
 
 KEYS_FILE = "keys"
@@ -41,6 +47,16 @@ class ServerEngine(LlamacppEngine):
     def refuse(self, options: Options) -> None:
         refuse_flags(options)
 
+    def check_adapter(self, job: ModelJob, adapter: Adapter) -> None:
+        path = str(adapter.files.path)
+        if UNQUOTABLE & set(path):
+            raise AdapterError(
+                f"adapter {adapter.name!r} is at {path!r}, and llama-server can't take a path with "
+                "a comma, a colon or a quote",
+                hint="rename the file, or use the xllamacpp wheel (engines.llamacpp.prefer: wheel)",
+            )
+        super().check_adapter(job, adapter)
+
     def command(self, seat: Seat, job: ModelJob | None) -> Launch:
         if job is None:
             raise EngineStartError(
@@ -66,7 +82,7 @@ class ServerEngine(LlamacppEngine):
                 "--api-key-file",
                 str(keys),
                 *_FIXED,
-                *flags(job.options, sizing, self.offloads),
+                *flags(loaded_options(job), sizing, self.offloads),
             ),
             seat=seat,
         )

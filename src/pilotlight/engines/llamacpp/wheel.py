@@ -9,6 +9,7 @@ from typing import Any
 
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
 from pilotlight.engines.llamacpp import failure
+from pilotlight.engines.llamacpp.adapters import loaded_options
 from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.options import Options
 from pilotlight.engines.llamacpp.parameters import parameters
@@ -71,7 +72,7 @@ class WheelEngine(LlamacppEngine):
         sizing = self.launch_sizing(job)
         return {
             **_FIXED,
-            **parameters(job.options, sizing, self.offloads),
+            **parameters(loaded_options(job), sizing, self.offloads),
             "model.path": str(job.files.path),
             "model_alias": [job.name],
         }
