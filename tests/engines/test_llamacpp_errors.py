@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pilotlight.engines.llamacpp.failure import meaning
+from adapters.gguf_lora import write
+from pilotlight.engines.base import ModelJob
+from pilotlight.engines.llamacpp.failure import meaning, start_error
 from pilotlight.engines.llamacpp.refusals import translate
+from pilotlight.engines.llamacpp.wheel import WheelEngine
 from pilotlight.errors import (
     CapacityError,
     ContextTooLongError,
     EngineError,
+    EngineStartError,
     PilotlightError,
     RequestError,
     UnsupportedParameterError,
 )
+from pilotlight.fleet.local import LocalFleet
+from pilotlight.machine import Machine
 
 
 def refusal(status: int, **error: object) -> PilotlightError:
@@ -107,3 +115,62 @@ def test_a_broken_assertion_is_a_cause() -> None:
 def test_a_log_without_errors_gives_its_last_line() -> None:
     assert meaning("one | two") == "two"
     assert meaning("") == ""
+
+
+class Ended:
+    """A process that is gone, and the end of its log."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = lines
+
+    def last_words(self, lines: int = 5) -> str:
+        return " | ".join(self._lines[-lines:])
+
+
+@pytest.mark.parametrize(
+    ("line", "how", "hint"),
+    [
+        (
+            "0.00.053.907 E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer "
+            "of size 94371840000",
+            "could not load",
+            "lower the options context or parallel",
+        ),
+        (
+            "terminate called after throwing an instance of 'std::bad_alloc'",
+            "signal SIGABRT",
+            "lower",
+        ),
+        ("loading", "the engine ended: signal SIGKILL", "want of memory"),
+        (
+            "0.00.010.000 E CUDA error: out of memory",
+            "the engine ended: signal SIGABRT",
+            "lower the options context or parallel",
+        ),
+    ],
+)
+async def test_a_load_out_of_memory_says_what_would_be_less(line: str, how: str, hint: str) -> None:
+    process: Any = Ended("0.00.000.001 I starting", line)
+    error = await start_error(process, "m", how)
+    assert "'m' failed to load" in error.message
+    assert how in error.last_words
+    assert hint in str(error.hint)
+
+
+async def test_a_wheel_for_another_python_says_how_to_have_the_right_one(
+    tmp_path: Path, fleet: LocalFleet, machine: Machine
+) -> None:
+    site = tmp_path / "site"
+    (site / "xllamacpp").mkdir(parents=True)
+    (site / "xllamacpp" / "__init__.py").write_text(
+        "raise ImportError('xllamacpp.so: undefined symbol: PyUnicode_New')"
+    )
+    engine = WheelEngine("1", site, machine, lambda: False)
+    model = write(tmp_path / "m.gguf", {"general.architecture": "llama"}, {})
+    job = ModelJob("m", model, engine.options({"context": 512}))
+    process = await fleet.launch(engine.command(fleet.seat("m-1"), job))
+    with pytest.raises(EngineStartError) as caught:
+        await engine.load(process, job)
+    assert "undefined symbol" in caught.value.last_words
+    assert "--force-reinstall" in str(caught.value.hint)
+    await process.stop()

@@ -98,6 +98,14 @@ STARTS: dict[str, tuple[list[str], str, str]] = {
         "SafetensorError: incomplete metadata",
         "fetch the model again",
     ),
+    "python": (
+        [
+            "Traceback (most recent call last):",
+            "ModuleNotFoundError: No module named 'vllm'",
+        ],
+        "ModuleNotFoundError: No module named 'vllm'",
+        "engines install vllm --force",
+    ),
     "silent": (["(APIServer pid=1) INFO 11-20 07:23:12 [a.py:1] hello", ""], "hello", ""),
 }
 

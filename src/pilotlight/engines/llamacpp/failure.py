@@ -63,15 +63,19 @@ async def start_error(process: EngineProcess, name: str, how: str) -> EngineStar
 
 _CAUSE = re.compile(rf"\d\.\d+ E |{_PLAIN.pattern}")
 
+_AGAIN = "the wheel doesn't suit this Python: pip install --force-reinstall 'pilotlight[llamacpp]'"
 _SMALLER = "lower the options context or parallel, or take a smaller quantization"
 _HINTS = (
     ("lora adapter", "an adapter's file is gone or has changed since it was checked: add it again"),
+    ("ModuleNotFoundError", _AGAIN),
+    ("ImportError", _AGAIN),
     ("unknown model architecture", "this llama.cpp is too old for the model: update it"),
     ("invalid magic", "the file is no GGUF: convert the model, or take its GGUF release"),
     ("corrupted or incomplete", "the file is cut or damaged: fetch it again"),
     ("failed to allocate", _SMALLER),
     ("insufficient memory", _SMALLER),
     ("out of memory", _SMALLER),
+    ("bad_alloc", _SMALLER),
     ("SIGKILL", f"the kernel may have ended it for want of memory: {_SMALLER}"),
 )
 
