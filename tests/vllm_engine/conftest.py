@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from models.safetensors import directory
-from pilotlight.core import ModelFiles, ModelRef
-from pilotlight.engines import environments
+from installed import Installed
+from pilotlight.core import ModelFiles
 from pilotlight.engines.base import Seat
 from pilotlight.engines.vllm import VllmEngine, choose
 from pilotlight.fleet.local import LocalFleet
 from pilotlight.machine import Gpu, Machine, survey
 
 from .checkpoints import GIB, write_model
+from .lender import Lender
 
 MACHINE = Machine("a processor", 2, 16 * GIB, (), frozenset({"avx2"}))
 GPU_MACHINE = Machine(
@@ -61,34 +61,24 @@ def files(tmp_path: Path) -> ModelFiles:
 
 
 @pytest.fixture(scope="session")
-def engines_directory() -> Path:
-    """Where engines are installed; PILOTLIGHT_ENGINES_DIRECTORY as the product reads it."""
-    named = os.environ.get("PILOTLIGHT_ENGINES_DIRECTORY")
-    if not named or environments.find(Path(named), "vllm") is None:
-        pytest.skip("vllm isn't installed under PILOTLIGHT_ENGINES_DIRECTORY")
-    return Path(named)
+def engines_directory(installed: Installed) -> Path:
+    return installed.having("vllm")
 
 
 @pytest.fixture(scope="session")
-def smol(
-    engines_directory: Path, smollm: ModelFiles, tmp_path_factory: pytest.TempPathFactory
-) -> ModelFiles:
-    """The tests' one chat model as a directory; TEST_MODELS names where it is kept."""
-    kept = os.environ.get("TEST_MODELS")
-    place = Path(kept) if kept else tmp_path_factory.mktemp("directories")
-    python = environments.require(engines_directory, "vllm").python
-    path = directory(smollm.path, place, python)
-    size_bytes = sum(file.stat().st_size for file in path.iterdir())
-    return ModelFiles(ModelRef("file", str(path)), path, size_bytes)
-
-
-@pytest.fixture
 def real_engine(engines_directory: Path) -> VllmEngine:
     return choose(engines_directory, survey())
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def fleet(tmp_path: Path) -> AsyncIterator[LocalFleet]:
     fleet = LocalFleet(tmp_path / "logs")
     yield fleet
     await fleet.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lender(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lender]:
+    lender = Lender(LocalFleet(tmp_path_factory.mktemp("lender")))
+    yield lender
+    await lender.close()
