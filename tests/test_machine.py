@@ -56,6 +56,34 @@ def test_without_cgroups_the_machine_is_the_limit(tree: Path) -> None:
     assert machine.memory_limit_bytes() > 2**28
 
 
+def test_cache_that_nobody_used_lately_is_spare_within_version_2(tree: Path) -> None:
+    write(tree / "own", "0::/ours\n")
+    write(tree / "cgroup/ours/memory.max", "1000000")
+    write(tree / "cgroup/ours/memory.current", "900000")
+    write(tree / "cgroup/ours/memory.stat", "anon 5\ninactive_file 300000\nactive_file 400000\n")
+    assert machine.memory_spare_bytes() == 400_000
+
+
+def test_the_tightest_group_says_what_is_spare_in_version_1(tree: Path) -> None:
+    write(tree / "own", "4:memory:/docker/abc\n")
+    for group, limit, used in (("docker/abc", "1000000", "400000"), ("docker", "700000", "600000")):
+        write(tree / f"cgroup/memory/{group}/memory.limit_in_bytes", limit)
+        write(tree / f"cgroup/memory/{group}/memory.usage_in_bytes", used)
+        write(tree / f"cgroup/memory/{group}/memory.stat", "total_inactive_file 1000\n")
+    assert machine.memory_spare_bytes() == 101_000
+
+
+def test_a_group_over_its_limit_has_nothing_to_spare(tree: Path) -> None:
+    write(tree / "own", "0::/ours\n")
+    write(tree / "cgroup/ours/memory.max", "1000")
+    write(tree / "cgroup/ours/memory.current", "4000")
+    assert machine.memory_spare_bytes() == 0
+
+
+def test_without_cgroups_the_machine_has_it_to_spare(tree: Path) -> None:
+    assert 0 < machine.memory_spare_bytes() < machine.memory_limit_bytes()
+
+
 def test_the_survey_of_this_machine_is_sane() -> None:
     found = machine.survey()
     assert found.cores >= 1

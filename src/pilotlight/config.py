@@ -24,7 +24,7 @@ from pilotlight.quantities import Bytes as Bytes
 from pilotlight.quantities import Seconds as Seconds
 from pilotlight.quantities import parse_bytes as parse_bytes
 from pilotlight.quantities import parse_seconds as parse_seconds
-from pilotlight.values import CHOICES, SCALARS, SECRETS, bare, parse_scalar
+from pilotlight.values import CHOICES, SCALARS, SECRETS, Texts, bare, parse_scalar
 
 _T = TypeVar("_T")
 
@@ -121,6 +121,12 @@ class ModelSettings(ModelPolicy):
     digest: str | None = setting(
         None, help="sha256:<hex> the file must have", example="sha256:" + "0123456789abcdef" * 4
     )
+    system_prompts: Texts = setting(
+        Texts(()),
+        help="system prompts, or @ and the path of one, whose computed state is kept on disk and "
+        "restored at each load",
+        example=["You are a helpful assistant."],
+    )
     private: bool = setting(False, help="its requests are never answered by another model")
     overflow: OverflowSettings | None = setting(
         None,
@@ -158,7 +164,26 @@ class EngineSettings:
 class StoreSettings:
     """Where model bytes are kept and fetched from."""
 
+    directory: Path | None = setting(
+        None, help="where the store is; else store/ in data_dir", example="/srv/models"
+    )
+    shared: tuple[str, ...] = setting(
+        (), help="stores that are only read, looked at before anything is fetched"
+    )
     offline: bool = setting(False, help="never touch the network; only what the store has")
+    connections: int = setting(16, help="connections that one file may arrive over at once")
+    bandwidth: Bytes | None = setting(
+        None, help="bytes a second that all fetches together may take", example="50MB"
+    )
+    max_size: Bytes | None = setting(
+        None, help="size that `pilotlight store gc` shrinks the store to", example="200GB"
+    )
+    max_age: Seconds = setting(
+        Seconds(math.inf), help="time unused after which `pilotlight store gc` removes a model"
+    )
+    warm: Bytes = setting(
+        Bytes(0), help="page cache kept filled with models that are likely to be loaded next"
+    )
     hf_endpoint: str = setting("https://huggingface.co", help="the hub or a mirror of it")
     hf_token: str | None = setting(
         None, help="token for gated models; prefer the environment", example="hf_…"

@@ -137,6 +137,40 @@ def memory_limit_bytes() -> int:
     return min(total, _cgroup_memory_bytes() or total)
 
 
+def memory_spare_bytes() -> int:
+    """RAM that page cache may grow by and push out nothing in use: free, or cache not used lately.
+
+    By the tightest of the machine and the cgroups that a limit is set for.
+    """
+    spares = (_spare(directory) for directory in _cgroup_directories("memory"))
+    return max(0, min((spare for spare in spares if spare is not None), default=_machine_spare()))
+
+
+def _machine_spare() -> int:
+    lines = (line.split() for line in (_read(Path("/proc/meminfo")) or "").splitlines())
+    kib = {words[0]: int(words[1]) for words in lines if len(words) > 1}
+    if "Inactive(file):" not in kib:
+        return int(psutil.virtual_memory().free)
+    return (kib["MemFree:"] + kib["Inactive(file):"]) * 1024
+
+
+def _spare(directory: Path) -> int | None:
+    for limit_file, used_file, cached in _MEMORY_FILES:
+        limit, used = _read(directory / limit_file), _read(directory / used_file)
+        if limit and used and limit != "max":
+            lines = (line.split() for line in (_read(directory / "memory.stat") or "").splitlines())
+            inactive = {name: int(value) for name, value in lines}.get(cached, 0)
+            return min(_machine_spare(), int(limit) - int(used) + inactive)
+    return None
+
+
+_MEMORY_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of cgroups version 2 and 1: the limit, the use, and the cache not used lately."""
+
+
 def _gpus() -> Iterable[Gpu]:
     import pynvml
 

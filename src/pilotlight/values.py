@@ -7,10 +7,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from pilotlight.errors import ConfigError
 from pilotlight.quantities import Bytes, Seconds, parse_bytes, parse_seconds
+
+Texts = NewType("Texts", tuple[str, ...])
+"""Texts that may have commas, which part those of any other list."""
 
 
 def _integer(value: Any) -> int:
@@ -46,6 +49,10 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(_string(part) for part in value)
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else _strings(value)
+
+
 SCALARS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
     Seconds: ("a duration such as 30s, 5m or forever", parse_seconds),
     Bytes: ("a size such as 512MiB or 8GB", parse_bytes),
@@ -55,6 +62,7 @@ SCALARS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
     str: ("a text", _string),
     Path: ("a path", _path),
     tuple[str, ...]: ("a list of texts", _strings),
+    Texts: ("a text or a list of texts", _texts),
 }
 
 # Bounds and choices by setting name; the same name means the same thing everywhere.
@@ -64,7 +72,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "prefer": ("auto", "server", "wheel"),
 }
 _AT_LEAST: Mapping[str, int] = {
-    "port": 0, "min": 0, "max": 1, "standby": 0, "queue": 0, "max_crashes": 1, "max_body": 1024,
+    "port": 0, "connections": 1, "bandwidth": 16384, "min": 0, "max": 1, "standby": 0,
+    "queue": 0, "max_crashes": 1, "max_body": 1024,
 }  # fmt: skip
 _AT_MOST: Mapping[str, int] = {"port": 65535}
 

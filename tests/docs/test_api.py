@@ -95,7 +95,7 @@ async def test_the_admin_answers_have_the_fields_that_the_page_lists(tmp_path: P
     async with served(tmp_path) as (house, client):
         await client.post("/v1/chat/completions", json=chat())
         progress = Progress(ModelRef.parse("fake:m"), "download", 1, 2)
-        house.performer.downloads[MODEL] = progress  # as while another model is fetched
+        house.performer.arrivals.downloads[MODEL] = progress  # as while another model is fetched
         for item in text.split("\n- ")[1:]:
             method, path = re.match(r"`(GET|POST) ([^`]+)`", item).groups()  # type: ignore[union-attr]
             body = {"model": MODEL} if method == "POST" else None

@@ -31,3 +31,4 @@ async def street(tmp_path: Path) -> AsyncIterator[Build]:
     for made in built:
         await made.house.close()
         assert made.fleet.alive == []
+        assert made.store.held == []

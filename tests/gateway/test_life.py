@@ -81,7 +81,7 @@ async def test_min_is_up_without_a_request_and_ready_says_so(street: Build) -> N
 
 async def test_ready_waits_for_min(street: Build) -> None:
     s = await street({"m": {"min": 1}}, begin=False, absent=("m",))
-    s.store.hold("m")
+    s.store.hold_back("m")
     s.house.begin()
     await turn()
     answer = await s.client.get("/ready")

@@ -88,12 +88,12 @@ class ModelServer:
     async def _send(
         self, request: web.Request, page: Page, fault: Cut | Hold | None
     ) -> web.StreamResponse:
-        start = _range_start(request, page)
-        response = web.StreamResponse(status=206 if start else page.status, headers=page.headers)
-        body = page.body[start:]
-        if start:
-            last = len(page.body) - 1
-            response.headers["Content-Range"] = f"bytes {start}-{last}/{len(page.body)}"
+        span = _range(request, page)
+        response = web.StreamResponse(status=206 if span else page.status, headers=page.headers)
+        body = page.body[span] if span else page.body
+        if span:
+            first, last = span.start, span.start + len(body) - 1
+            response.headers["Content-Range"] = f"bytes {first}-{last}/{len(page.body)}"
         if page.sized:
             response.content_length = page.claims_bytes or len(body)
         await response.prepare(request)
@@ -125,13 +125,15 @@ async def _pieces(response: web.StreamResponse, body: bytes) -> None:
         await response.write(body[start : start + _PIECE_BYTES])
 
 
-def _range_start(request: web.Request, page: Page) -> int:
+def _range(request: web.Request, page: Page) -> slice | None:
+    """What is asked for of the body; None for all of it."""
     given = request.headers.get("Range", "")
     condition = request.headers.get("If-Range") if page.if_range else None
     changed = condition is not None and condition != page.headers.get("ETag")
     if not page.ranges or not given or changed:
-        return 0
-    return int(given.removeprefix("bytes=").removesuffix("-"))
+        return None
+    start, _, last = given.removeprefix("bytes=").partition("-")
+    return slice(int(start), int(last) + 1 if last else len(page.body))
 
 
 @asynccontextmanager

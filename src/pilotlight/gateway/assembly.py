@@ -33,7 +33,9 @@ from pilotlight.router.core import RouterCore
 from pilotlight.router.files import Files
 from pilotlight.router.performer import Performer
 from pilotlight.router.router import Router
+from pilotlight.router.warmth import Warmth
 from pilotlight.router.watchers import Watchers
+from pilotlight.store.page_cache import PageCache
 from pilotlight.store.store import Store
 
 
@@ -49,6 +51,7 @@ class House:
     metrics: Metrics
     keys: KeyStore
     adapting: Adapting
+    warmth: Warmth | None
 
     @property
     def keyed(self) -> bool:
@@ -61,10 +64,14 @@ class House:
             self.performer.look(name)
         self.router.tick()
         self.performer.fill_standbys()
+        if self.warmth is not None:
+            self.warmth.begin()
 
     async def close(self) -> None:
         """Stop every process; nothing is left behind."""
         await self.adapting.close()
+        if self.warmth is not None:
+            await self.warmth.close()
         await self.performer.close()
 
 
@@ -89,6 +96,7 @@ def build(
         Measurements(settings.data_dir / "measurements.json"),
         DesiredAdapters(settings.models, settings.data_dir / "adapters.json"),
         machine.fingerprint,
+        settings.data_dir / "prompts",
     )
     metrics = Metrics()
     capacity = _capacity_bytes(settings, machine)
@@ -108,7 +116,18 @@ def build(
     )
     access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
     app = Gateway(routes, access, metrics)
-    return House(settings, app, router, performer, catalogue, metrics, keys, adapting)
+    warmth = _warmth(settings, performer, router, clock)
+    return House(settings, app, router, performer, catalogue, metrics, keys, adapting, warmth)
+
+
+def _warmth(
+    settings: Settings, performer: Performer, router: Router, clock: Clock
+) -> Warmth | None:
+    if not settings.store.warm:
+        return None
+    is_coming = performer.arrivals.is_coming
+    cache = PageCache(settings.store.warm)
+    return Warmth(performer.catalogue, router.state, is_coming, cache, clock)
 
 
 def _capacity_bytes(settings: Settings, machine: Machine) -> int:

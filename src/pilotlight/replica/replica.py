@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from pilotlight.core import ColdStart
-from pilotlight.engines.base import Engine, EngineClient, EngineProcess, ModelJob
+from pilotlight.engines.base import Engine, EngineClient, EngineProcess, ModelJob, Remembers
 from pilotlight.errors import EngineCrashedError, EngineStartError, PilotlightError
 from pilotlight.fleet.base import Fleet
 from pilotlight.replica.trace import Trace
@@ -60,21 +60,23 @@ class Replica:
         """From nothing, or from a parked process, to a generated canary token.
 
         Raises:
-            EngineStartError: with the engine's last words; nothing is left running.
+            EngineStartError: with the engine's last words.
         """
         self.trace = trace
-        try:
+        if self.process is None:
             with trace.phase("process_start"):
-                self.process = standby or await self._launch()
-            started()
-            await self._load(trace)
-        except BaseException:
-            await self.stop(grace_s=0.0)
-            raise
+                self.process = standby or await self._launch(self.job)
+        started()
+        await self._load(trace)
 
-    async def _launch(self) -> EngineProcess:
-        seat = self._fleet.seat(self.id)
-        return await self._fleet.launch(self.engine.command(seat, self.job))
+    async def park(self, trace: Trace, standby: EngineProcess | None) -> None:
+        """Start the process, which then waits for its model. Raises EngineStartError."""
+        self.trace = trace
+        with trace.phase("process_start"):
+            self.process = standby or await self._launch(None)
+
+    async def _launch(self, job: ModelJob | None) -> EngineProcess:
+        return await self._fleet.launch(self.engine.command(self._fleet.seat(self.id), job))
 
     async def _load(self, trace: Trace) -> None:
         assert self.process is not None
@@ -82,6 +84,9 @@ class Replica:
             await self.engine.load(self.process, self.job)
         with trace.phase("warm_up"):
             await self._prove()
+        if self.job.system_prompts is not None and isinstance(self.engine, Remembers):
+            with trace.phase("prompts"):
+                await self._recall(self.process, self.engine)
         self.progress_s = self._now()
         trace.begin(FIRST_TOKEN)
 
@@ -104,6 +109,19 @@ class Replica:
                 f"the engine of {self.job.name!r} loaded but refused its first request",
                 last_words=answer[:500].decode(errors="replace"),
             )
+
+    async def _recall(self, process: EngineProcess, engine: Remembers) -> None:
+        """A model without its prompts' state answers as well, only later."""
+        try:
+            tokens = await engine.recall(process, self.job)
+        except EngineCrashedError:
+            raise
+        except PilotlightError as error:
+            log.warning("model %s: %s", self.job.name, error.one_line())
+        except Exception:
+            log.warning("model %s: its system prompts failed", self.job.name, exc_info=True)
+        else:
+            log.info("model %s: %d tokens of system prompts restored", self.job.name, tokens)
 
     async def wake(self) -> None:
         """Load the model into the sleeping process again. Raises EngineStartError."""

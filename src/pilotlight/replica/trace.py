@@ -44,6 +44,10 @@ class Trace:
             self._phases.append(Phase(name, started_s, self._now()))
             self._open = None
 
+    def precede(self, phases: Iterable[Phase]) -> None:
+        """Put what happened before the claim, or beside what happened since, at the front."""
+        self._phases[:0] = phases
+
     def drop(self) -> None:
         """Forget the phase under way: what it was to measure never came."""
         self._open = None

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pilotlight.config import ModelSettings
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
-from pilotlight.engines.base import Engine, Library, ModelJob
+from pilotlight.engines import system_prompts
+from pilotlight.engines.base import Engine, Library, ModelJob, Remembers, SystemPrompts
 from pilotlight.engines.registry import Engines
-from pilotlight.errors import UnknownModelError
+from pilotlight.errors import ConfigError, PilotlightError, UnknownModelError
 from pilotlight.replica.measured import Measured, Measurements, key_of
 from pilotlight.router.adapters import DesiredAdapters
-from pilotlight.router.files import Files, Report
+from pilotlight.router.files import Files, Report, Watch
+from pilotlight.router.foresight import Foresight
 from pilotlight.router.overlays import Overlays, heavier
 from pilotlight.router.state import Resolved
 
@@ -71,7 +74,9 @@ class Catalogue:
         measurements: Measurements,
         adapters: DesiredAdapters,
         machine: str,
+        prompts: Path,
     ) -> None:
+        """`prompts` is the directory where engines keep what they computed of system prompts."""
         self.settings = dict(models)
         self.adapters = adapters
         self.overlays = Overlays(adapters, store)
@@ -84,6 +89,7 @@ class Catalogue:
         self._options = {
             name: engines.get(m.engine).options(m.options) for name, m in models.items()
         }
+        self._prompts = {name: self._read_prompts(name, prompts) for name in models}
         self._refs = {name: ModelRef.parse(m.ref) for name, m in models.items()}
         self._elsewhere = {name for name in models if self.engine(name).owns(self._refs[name])}
         """Models that their engine keeps itself: nothing of them is fetched to here."""
@@ -127,6 +133,17 @@ class Catalogue:
             hint=f"did you mean {close[0]!r}?" if close else f"served: {served}",
         )
 
+    def _read_prompts(self, name: str, directory: Path) -> SystemPrompts | None:
+        settings = self.settings[name]
+        prompts = system_prompts.read(settings.system_prompts, directory)
+        if prompts is not None and not isinstance(self.engine(name), Remembers):
+            raise ConfigError(
+                f"models.{name}.system_prompts is set, and the engine {settings.engine!r} can't "
+                "keep what it computed of them",
+                hint=f"remove models.{name}.system_prompts; requests send theirs as ever",
+            )
+        return prompts
+
     def engine(self, name: str) -> Engine:
         return self._engines.get(self.settings[name].engine)
 
@@ -155,23 +172,53 @@ class Catalogue:
             return self._store.present(ref)
         return None if isinstance(self.engine(name), Library) else nothing_of(ref)
 
-    async def fetch(self, name: str, report: Report | None = None) -> ModelFiles:
+    async def fetch(
+        self,
+        name: str,
+        report: Report | None = None,
+        foreseen: Callable[[Served], None] | None = None,
+    ) -> ModelFiles:
         """Have the files here, verified, and what can be had of its adapters.
+
+        `foreseen` is called at most once, with what the model's header told before the rest
+        was here. Nothing is to be loaded from the files named there.
 
         Raises:
             StoreError; EngineError of an engine that keeps its models itself.
         """
-        files = await self._fetch(name, report)
+
+        def foresee(files: ModelFiles) -> None:
+            try:
+                self._served[name] = self._describe(name, files)
+            except PilotlightError:
+                return  # said when all of it is here
+            if foreseen is not None:
+                foreseen(self._served[name])
+
+        files = await self._fetch(name, report, Foresight(self._refs[name], foresee).watch)
         await self.overlays.fetch(name, report)
         return files
 
-    async def _fetch(self, name: str, report: Report | None) -> ModelFiles:
+    def hold(self, job: ModelJob) -> ExitStack:
+        """Keep the job's files where they are; close it to let them go. Raises StoreError."""
+        with ExitStack() as stack:
+            for files in (job.files, *(adapter.files for adapter in job.adapters)):
+                if not self.engine(job.name).owns(files.ref):
+                    stack.callback(self._store.hold(files).release)
+            return stack.pop_all()
+
+    def forget(self, name: str) -> None:
+        """What was foreseen of it did not come."""
+        self._served.pop(name, None)
+
+    async def _fetch(self, name: str, report: Report | None, watch: Watch) -> ModelFiles:
         ref, engine = self._refs[name], self.engine(name)
         if name in self._elsewhere:
             if isinstance(engine, Library):
                 return await engine.fetch(ref, self._options[name], report)
             return nothing_of(ref)
-        return await self._store.resolve(ref, digest=self.settings[name].digest, report=report)
+        pin = self.settings[name].digest
+        return await self._store.resolve(ref, digest=pin, report=report, watch=watch)
 
     async def describe(self, name: str, files: ModelFiles) -> Served:
         """Read the headers of the files and of the adapters. Raises EngineError, ModelFormatError.
@@ -184,7 +231,8 @@ class Catalogue:
     def _describe(self, name: str, files: ModelFiles) -> Served:
         engine, options = self.engine(name), self._options[name]
         capabilities = engine.capabilities(files, options)
-        job = self.overlays.over(ModelJob(name, files, options), engine, capabilities)
+        bare = ModelJob(name, files, options, system_prompts=self._prompts[name])
+        job = self.overlays.over(bare, engine, capabilities)
         key = key_of(job, engine.build, self._machine)
         return Served(
             job=job,

@@ -19,6 +19,7 @@ from pilotlight.errors import (
     EngineUnreachableError,
     PilotlightError,
     QueueFullError,
+    StoreError,
     UnknownModelError,
 )
 from pilotlight.router import schedule
@@ -238,7 +239,8 @@ class RouterCore:
     def _resolve_failed(self, event: ResolveFailed, now: float) -> Iterable[Decision]:
         """Whoever waits hears why; the next request tries again, `min` tries with back-off."""
         model = self.state.models[event.model]
-        model.resolving, model.failure = False, event.error
+        # What its header told before the rest failed to come is no longer to be relied on.
+        model.resolving, model.resolved, model.failure = False, None, event.error
         model.failed_fetches += 1
         model.retry_at_s = now + max(1.0, backoff_s(model.failed_fetches))
         return [Refuse(ticket, event.error) for ticket in model.queue]
@@ -314,6 +316,8 @@ class RouterCore:
             return ()
         ordered = replica.state is ReplicaState.DRAINING
         replica.move(ReplicaState.STOPPED, now)
+        if isinstance(event.error, StoreError) and not ordered:
+            return ()  # its files didn't come, which whoever waited has heard: no engine crashed
         if event.error is not None and not ordered:
             self._count_crash(self.state.models[replica.model], event.error, now)
             if isinstance(event.error, EngineUnreachableError):

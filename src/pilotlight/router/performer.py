@@ -10,10 +10,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
-from pilotlight.core import ColdStart, Phase
-from pilotlight.engines.base import Adapts, ModelJob
+from pilotlight.core import ColdStart
+from pilotlight.engines.base import Adapts, EngineProcess, ModelJob
 from pilotlight.errors import (
     AdapterError,
     EngineCrashedError,
@@ -26,6 +27,7 @@ from pilotlight.replica.replica import Replica
 from pilotlight.replica.standby import StandbyPool
 from pilotlight.replica.trace import Trace
 from pilotlight.replica.watchdog import CHECKS_PER_STALL, Watch, is_stalled, look
+from pilotlight.router.arrivals import Arrivals
 from pilotlight.router.catalogue import Catalogue
 from pilotlight.router.clock import Clock, sleep, timeout
 from pilotlight.router.decisions import (
@@ -43,7 +45,6 @@ from pilotlight.router.decisions import (
 from pilotlight.router.events import (
     Event,
     ModelChanged,
-    ModelResolved,
     ReplicaAdapted,
     ReplicaAsleep,
     ReplicaEnded,
@@ -54,7 +55,6 @@ from pilotlight.router.events import (
     ResolveFailed,
 )
 from pilotlight.router.watchers import Watchers
-from pilotlight.store.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Performer:
         self.capacity_bytes = capacity_bytes
         self.replicas: dict[str, Replica] = {}
         self.cold_starts: deque[ColdStart] = deque(maxlen=COLD_STARTS_KEPT)
-        self.downloads: dict[str, Progress] = {}
+        self.arrivals = Arrivals(catalogue, watchers, clock.now, capacity_bytes)
         self._post: Callable[[Event], None]
         self._is_busy: Callable[[str], bool]
         self._fleet = fleet
@@ -94,11 +94,9 @@ class Performer:
         self._watchers = watchers
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self._holds: dict[str, ExitStack] = {}
         self._ending: set[str] = set()
         """Replicas whose end was ordered: whoever ordered it tells the router, once."""
-
-        self._before: dict[str, tuple[Phase, ...]] = {}
-        """Phases of a model's fetch, for the trace of the start that waited for it."""
 
         self._pools = self._make_pools()
         self._do: Mapping[type[Any], Callable[[Any], object]] = {
@@ -125,8 +123,7 @@ class Performer:
             log.warning("model %s: %s", model, error.one_line())
             return  # said again, to whoever asks for it
         if found is not None and self.catalogue.is_whole(model):
-            resolved = self.catalogue.resolved(model, self.capacity_bytes)
-            self._post(ModelResolved(model, resolved))
+            self._post(self.arrivals.resolved(model))
 
     def _make_pools(self) -> dict[str, StandbyPool]:
         wanted: dict[str, int] = {}
@@ -162,25 +159,10 @@ class Performer:
         return task
 
     async def _resolve(self, model: str) -> None:
-        def report(progress: Progress) -> None:
-            self.downloads[model] = progress
-            self._watchers.downloading(model, progress)
-
-        began_s = self._now()
         try:
-            files = await self.catalogue.fetch(model, report)
-            here_s = self._now()
-            await self.catalogue.describe(model, files)
+            await self.arrivals.bring(model, self._post)
         except Exception as error:  # a task's edge: whoever waits must hear of it
             self._post(ResolveFailed(model, _expected(error, f"model {model}")))
-            return
-        finally:
-            self.downloads.pop(model, None)
-        self._before[model] = (
-            Phase("fetch", began_s, here_s),
-            Phase("header", here_s, self._now()),
-        )
-        self._post(ModelResolved(model, self.catalogue.resolved(model, self.capacity_bytes)))
 
     def _start(self, decision: Start) -> None:
         served = self.catalogue.served(decision.model)
@@ -195,13 +177,12 @@ class Performer:
         pool = self._pools.get(self.catalogue.settings[name].engine)
         standby = pool.take() if pool is not None and self._takes_standby(name) else None
         rung = "standby" if standby else "cold"
-        trace = Trace(name, replica.id, rung, self._now, self._before.pop(name, ()))
+        trace = Trace(name, replica.id, rung, self._now)
         trace.begin("claim")
         claimed_s = self._now()
         log.info("model %s: replica %s starts", name, replica.id)
         try:
-            async with timeout(self._clock, self.catalogue.settings[name].load_timeout):
-                await replica.start(trace, standby, lambda: self._post(ReplicaStarted(replica.id)))
+            await self._bring_up(replica, trace, standby)
         except TimeoutError:
             self._failed(replica, self._too_slow(replica))
             return
@@ -210,6 +191,40 @@ class Performer:
             return
         self._loaded(replica, claimed_s)
         await self._guard(replica)
+
+    async def _bring_up(
+        self, replica: Replica, trace: Trace, standby: EngineProcess | None
+    ) -> None:
+        """Its process starts while the model still arrives, where it needs nothing of that to."""
+        name = replica.job.name
+        load_timeout_s = self.catalogue.settings[name].load_timeout
+        try:
+            if self.arrivals.is_coming(name):
+                if self._takes_standby(name):
+                    async with timeout(self._clock, load_timeout_s):
+                        await replica.park(trace, standby)
+                trace.begin("bytes")
+                await self.arrivals.here(name)
+                served = self.catalogue.served(name)
+                assert served is not None
+                replica.job = served.job
+            self._hold(replica)
+            trace.precede(self.arrivals.take_phases(name))
+            async with timeout(self._clock, load_timeout_s):
+                await replica.start(trace, standby, lambda: self._post(ReplicaStarted(replica.id)))
+        except BaseException:
+            await replica.stop(grace_s=0.0)
+            raise
+
+    def _hold(self, replica: Replica) -> None:
+        """The replica's files stay, and those of its former job may go."""
+        held = self.catalogue.hold(replica.job)
+        self._let_go(replica)
+        self._holds[replica.id] = held
+
+    def _let_go(self, replica: Replica) -> None:
+        if held := self._holds.pop(replica.id, None):
+            held.close()
 
     def _takes_standby(self, name: str) -> bool:
         """A parked process may be of another kind than this model's options ask for."""
@@ -248,6 +263,7 @@ class Performer:
             return  # its end was told already
         self.replicas.pop(replica.id)
         self._lives.pop(replica.id, None)
+        self._let_go(replica)
         self.end_trace(replica, f"failed: {error.code}" if error else "stopped")
         self._refill(replica.job.name)
         self._post(ReplicaEnded(replica.id, error))
@@ -313,6 +329,8 @@ class Performer:
             if isinstance(replica.engine, Adapts):
                 async with timeout(self._clock, ADAPT_S):
                     job = await replica.engine.adapt(replica.process, replica.job, served.job)
+            replica.job = job or replica.job
+            self._hold(replica)
         except AdapterError as error:
             await self._refuse_new(replica, served.job, error)
             job = replica.job
@@ -321,7 +339,6 @@ class Performer:
         if job is None:
             self._post(ReplicaOutdated(replica.id))
             return
-        replica.job = job
         self._post(ReplicaAdapted(replica.id))
 
     async def _refuse_new(self, replica: Replica, wanted: ModelJob, error: AdapterError) -> None:
@@ -334,7 +351,7 @@ class Performer:
     async def change(self, model: str) -> None:
         """A model's adapters are others than before: what runs follows."""
         await self.catalogue.describe_again(model)
-        self._post(ModelResolved(model, self.catalogue.resolved(model, self.capacity_bytes)))
+        self._post(self.arrivals.resolved(model))
         self._post(ModelChanged(model))
 
     async def _wake(self, replica: Replica) -> None:
@@ -342,8 +359,12 @@ class Performer:
         assert served is not None
         replica.job = served.job
         claimed_s = self._now()
-        if await self._done_in_time(replica, replica.wake()):
+        if await self._done_in_time(replica, self._held_wake(replica)):
             self._loaded(replica, claimed_s)
+
+    async def _held_wake(self, replica: Replica) -> None:
+        self._hold(replica)
+        await replica.wake()
 
     async def _sleep(self, replica: Replica) -> None:
         if not await self._done_in_time(replica, replica.sleep()):

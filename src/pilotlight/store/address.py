@@ -12,6 +12,9 @@ from yarl import URL
 from pilotlight.core import ModelRef
 
 _LOGIN = re.compile(r"(?<=//).*@")
+_ADDRESSES = ("https", "http", "s3", "gs", "az")
+_REGISTRIES = ("oci", "ollama")
+_REGISTRY_LOGIN = re.compile(r"^(\w+:(?://)?)[^/]*@(?!sha256:)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -55,9 +58,13 @@ def file_name(text: str) -> str:
 
 def shown(ref: ModelRef) -> str:
     """`ref` for errors and manifests: an address without its secrets."""
-    return redacted(str(ref)) if ref.scheme in ("https", "http") else str(ref)
+    if ref.scheme in _ADDRESSES:
+        return redacted(str(ref))
+    # A registry's login has no place in a ref, which doesn't keep people from writing it there.
+    return _REGISTRY_LOGIN.sub(r"\1", str(ref)) if ref.scheme in _REGISTRIES else str(ref)
 
 
 def shown_text(text: str) -> str:
     """A ref as it stands in the configuration, without its secrets."""
-    return redacted(text) if ModelRef.parse(text).scheme in ("https", "http") else text
+    ref = ModelRef.parse(text)
+    return shown(ref) if ref.scheme in (*_ADDRESSES, *_REGISTRIES) else text

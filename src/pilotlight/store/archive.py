@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
-import os
 import struct
 import zipfile
 import zlib
@@ -12,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pilotlight.errors import ModelFormatError, SourceError
+from pilotlight.store.chunks import ChunkList
+from pilotlight.store.digest import ChunkDigest
 from pilotlight.store.disk import require_room
 from pilotlight.store.partial import write_error
 from pilotlight.store.sources.base import ArchiveMember
@@ -36,6 +36,8 @@ class Member:
 
     name: str
     size_bytes: int
+    offset: int
+    crc: int
 
     @property
     def file_name(self) -> str:
@@ -54,26 +56,26 @@ def find_member(archive: Path, wanted: ArchiveMember) -> Member:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
     except (OSError, *_DAMAGE) as error:
         raise ModelFormatError(f"{archive.name!r} is no zip archive: {error}") from error
-    models = [entry for entry in entries if entry.filename.lower().endswith(".gguf")]
-    fitting = [entry for entry in models if _fits(entry.filename, wanted.name)]
+    models = [entry for entry in entries if _is_model(entry.filename)]
+    fitting = [entry for entry in models if is_wanted(entry.filename, wanted)]
     if len(fitting) != 1:
         raise _not_one(archive, wanted, models, fitting)
-    chosen = Member(fitting[0].filename, fitting[0].file_size)
+    found = fitting[0]
+    chosen = Member(found.filename, found.file_size, found.header_offset, found.CRC)
     if _escapes(chosen.name):
         raise SourceError(f"the archive's member {chosen.name!r} leads out of the archive")
     return chosen
 
 
-def extract(archive: Path, member: Member, target: Path, tick: Tick) -> str:
-    """Write `member` to `target`, on the disk when this returns; its SHA-256. Blocks.
+def extract(archive: Path, member: Member, target: Path, tick: Tick) -> tuple[str, ChunkList]:
+    """Write `member` to `target`; its hash and its chunks. Blocks.
 
     Raises:
         DiskFullError: before the first byte, or when another filled the disk meanwhile.
         ModelFormatError: the archive is damaged.
     """
     require_room(target.parent, member.size_bytes, repr(member.file_name))
-    digest = hashlib.sha256()
-    done_bytes = 0
+    digest = ChunkDigest()
     try:
         with (
             zipfile.ZipFile(archive) as opened,
@@ -83,20 +85,22 @@ def extract(archive: Path, member: Member, target: Path, tick: Tick) -> str:
             while block := source.read(_BLOCK_BYTES):
                 file.write(block)
                 digest.update(block)
-                done_bytes += len(block)
-                tick(done_bytes)
-            file.flush()
-            os.fsync(file.fileno())
+                tick(digest.size_bytes)
     except _DAMAGE as error:
         raise ModelFormatError(f"can't unpack {member.name!r}: {error}") from error
     except OSError as error:
         raise write_error(target, error) from error
-    return digest.hexdigest()
+    return digest.result()
 
 
-def _fits(name: str, wanted: str | None) -> bool:
+def is_wanted(name: str, wanted: ArchiveMember) -> bool:
     """A member may be named in full, or by the end of its path."""
-    return wanted is None or name == wanted or name.endswith(f"/{wanted}")
+    fits = wanted.name is None or name == wanted.name or name.endswith(f"/{wanted.name}")
+    return fits and _is_model(name)
+
+
+def _is_model(name: str) -> bool:
+    return name.lower().endswith(".gguf")
 
 
 def _escapes(name: str) -> bool:

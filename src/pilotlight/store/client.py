@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from pilotlight.store.retry import TransientError
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({429, 503})
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
 _MAX_ANSWER_BYTES = 64 * 2**20
 
@@ -53,7 +55,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._network.ssl_context()),
+            connector=aiohttp.TCPConnector(ssl=self._trust()),
             headers={"User-Agent": f"pilotlight/{__version__}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
             trust_env=True,
@@ -70,6 +72,10 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
+    def _trust(self) -> ssl.SSLContext | bool:
+        """True is the system's own authorities, which aiohttp has loaded already."""
+        return self._network.ssl_context() if self._network.authorities else True
+
     async def ask(
         self,
         method: str,
@@ -78,9 +84,12 @@ class Client:
         *,
         hints: Mapping[int, str] | None = None,
         until: str | None = None,
+        allowed: frozenset[int] = frozenset(),
     ) -> Answer:
         """One small whole answer. Raises as `open` does, and for an answer that is too large."""
-        async with self.open(method, url, headers, hints=hints, until=until) as response:
+        async with self.open(
+            method, url, headers, hints=hints, until=until, allowed=allowed
+        ) as response:
             body = bytearray()
             async for block in response.content.iter_any():
                 body += block
@@ -97,10 +106,12 @@ class Client:
         *,
         hints: Mapping[int, str] | None = None,
         until: str | None = None,
+        allowed: frozenset[int] = frozenset(),
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response to one request, after redirects; one with header `until` ends them.
 
-        416 is handed back: only whoever asked for a range knows what it means.
+        416 is handed back, for only whoever asked for a range knows what it means, and so
+        are the `allowed` refusals, such as a 401 that says where to log in.
 
         Raises:
             SourceError: the server refuses; `hints` give the next step by status.
@@ -109,7 +120,8 @@ class Client:
         try:
             response = await self._follow(method, exact_url(url), dict(headers), until)
             try:
-                _refuse(response, url, hints or {})
+                if response.status not in allowed:
+                    _refuse(response, url, hints or {})
                 yield response
             finally:
                 response.close()  # a body left half read can't be followed by another request
@@ -161,7 +173,7 @@ def _refuse(response: aiohttp.ClientResponse, url: str, hints: Mapping[int, str]
     )
     if status in _TRANSIENT:
         wait_s = retry_after_s(response.headers.get("Retry-After"), time.time())
-        raise TransientError(error, retry_after_s=wait_s)
+        raise TransientError(error, retry_after_s=wait_s, busy=status in _BUSY)
     raise error
 
 

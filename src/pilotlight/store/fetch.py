@@ -1,214 +1,227 @@
-"""Download one described file into a partial path: resumed, retried, counted and hashed.
+"""Fetch one described file into a partial path: from all sides at once, verified and resumable.
 
-This is the seam for other ways to fetch: a description and a path go in, the
-verified bytes' hash comes out, and the partial path holds them.
+A description and a path go in, the hashes of the bytes come out, and the partial path
+holds them. Nothing is on the disk for sure then: that, and the file's name, are the caller's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-from collections.abc import Mapping
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import aiohttp
+from typing import Protocol
 
 from pilotlight.errors import DigestError, SourceError
 from pilotlight.store.address import redacted
+from pilotlight.store.body import place
+from pilotlight.store.chunks import ChunkList
 from pilotlight.store.client import Client
-from pilotlight.store.disk import require_room
-from pilotlight.store.partial import Origin, Partial, discard
+from pilotlight.store.download import Download, Watch, Workers
+from pilotlight.store.journal import Origin, arrived_bytes
+from pilotlight.store.lane import AnewError
+from pilotlight.store.limits import Limits
+from pilotlight.store.partial import Partial, discard
 from pilotlight.store.progress import Reporter
 from pilotlight.store.retry import Retry, TransientError
 from pilotlight.store.sources.base import Description
+from pilotlight.store.trail import Trail
 from pilotlight.store.worker import in_thread
 
-_BLOCK_BYTES = 2**20
-_BLOCK_S = 0.5  # on a slow line a block is less, so that progress is seen and kept
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What a response's body is of the whole file."""
+class Fetched:
+    """`sha256` is the whole file's, in hex."""
 
-    start: int
-    total_bytes: int | None
+    sha256: str
+    chunks: ChunkList
+
+
+class Peers(Protocol):
+    """Other nodes that may have parts of a file."""
+
+    async def follow(self, download: Download) -> None:
+        """Offer peers to `download` and keep it up to date, until cancelled.
+
+        Until its first wait this runs before the first request.
+        """
+        ...
 
 
 async def fetch(
-    description: Description, partial: Path, *, retry: Retry, reporter: Reporter
-) -> str:
-    """Bring all bytes of `description` to `partial`, on the disk when this returns their SHA-256.
+    description: Description,
+    target: Path,
+    *,
+    retry: Retry,
+    reporter: Reporter,
+    limits: Limits | None = None,
+    watch: Watch | None = None,
+    peers: Peers | None = None,
+) -> Fetched:
+    """Bring all bytes of `description` to `target`, verified when this returns.
 
-    The caller holds the model's lock.
-
-    Cancelled or killed, what has arrived stays and is continued by the next call.
+    The caller holds the model's lock. `watch` is called on the event loop with `target` and how
+    many bytes from its front on have arrived, been hashed and noted. Cancelled or killed,
+    what has arrived stays and is continued by the next call. `peers` help with a file of
+    known hash and size; they can't spoil it.
 
     Raises:
         SourceError: the source refuses, or can't be reached for long.
         DigestError: the bytes are not the ones promised; they are gone then.
         DiskFullError: said before the first byte.
     """
-    file = Partial(partial, _origin(description))
-    counter = reporter.counter("verify", _size_or_none(partial))
+    partial = Partial(target, _origin(description))
+    counter = reporter.counter("verify", arrived_bytes(target) or None)
     try:
-        await in_thread(file.open, counter)
-        resumed = file.size_bytes > 0
+        await in_thread(partial.open, counter)
+        resumed = partial.filled_bytes > 0
+        job = _Job(description, partial, retry, reporter, limits or Limits(), watch)
         try:
-            return await _complete(description, file, retry, reporter)
+            return await job.complete(peers)
         except DigestError:
             if not resumed:
                 raise
-            # The beginning was another process's, perhaps cut off by a power loss: once more.
-            await in_thread(lambda tick: file.restart(_origin(description)))
-            return await _complete(description, file, retry, reporter)
+            # What an earlier process left may be of a version that is no longer there: once more.
+            await in_thread(lambda tick: partial.restart(_origin(description)))
+            return await job.complete(None)
     except DigestError:
-        discard(partial)
+        discard(target)
         raise
     finally:
-        file.close()
-
-
-async def _complete(
-    description: Description, file: Partial, retry: Retry, reporter: Reporter
-) -> str:
-    if description.size_bytes is None or file.size_bytes != description.size_bytes:
-        async with Client(description.network) as client:
-            transfer = _Transfer(description, file, client, reporter)
-            await retry.persist(transfer.attempt, lambda: file.most_bytes)
-    sha256 = await in_thread(lambda tick: file.finish())
-    reporter.say("verify", file.size_bytes, file.size_bytes)
-    if description.sha256 not in (None, sha256):
-        raise DigestError(
-            f"{redacted(description.url)!r} has sha256 {sha256}, expected {description.sha256}",
-            hint="the file was changed or damaged on the way; don't use it",
-        )
-    return sha256
+        partial.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Transfer:
+class _Job:
     description: Description
-    file: Partial
-    client: Client
+    partial: Partial
+    retry: Retry
     reporter: Reporter
+    limits: Limits
+    watch: Watch | None
 
-    async def attempt(self) -> None:
-        """One request for what is missing; raises TransientError when another may help."""
-        described, file = self.description, self.file
-        if file.size_bytes and not file.origin.resumable:
-            await self._restart(None)
-        headers = {**described.headers, **_range_headers(file)}
-        async with self.client.open(
-            "GET", described.url, headers, hints=described.hints
-        ) as response:
-            body = await self._accept(response)
-            await self._receive(response, body)
-        if body.total_bytes is not None and file.size_bytes != body.total_bytes:
-            raise self._broken(f"ended after {file.size_bytes} of {body.total_bytes} bytes")
-
-    async def _accept(self, response: aiohttp.ClientResponse) -> Body:
-        """Make the partial file ready for this body, or refuse it before its first byte."""
-        described, file = self.description, self.file
-        body = _body(response, file.size_bytes)
-        if body is None:
-            await self._restart(None)
-            raise self._broken("doesn't continue where the partial file ends")
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise SourceError(f"{redacted(described.url)!r} answers compressed, against request")
-        if None not in (body.total_bytes, described.size_bytes):
-            self._check_size(body.total_bytes)
-        if body.start == 0:
-            await self._restart(_validator(response.headers))
-        elif not file.origin.hashed and _validator(response.headers) != file.origin.validator:
-            await self._restart(None)
-            raise self._broken("changed since the partial file was begun")
-        self._check_room(body)
-        return body
-
-    async def _receive(self, response: aiohttp.ClientResponse, body: Body) -> None:
-        block, clock = bytearray(), asyncio.get_running_loop().time
-        written_s = clock()
+    async def complete(self, peers: Peers | None) -> Fetched:
+        """What others sent is fetched again from the origin should the whole be wrong."""
+        workers = Workers()
         try:
-            async for piece in response.content.iter_any():
-                block += piece
-                if len(block) >= _BLOCK_BYTES or clock() - written_s >= _BLOCK_S:
-                    full, block = bytes(block), bytearray()
-                    await self._write(full, body)
-                    written_s = clock()
+            from_peers = await self._download(workers, peers)
+            if from_peers and self.partial.sha256 != self.description.sha256:
+                _log.warning("peers sent wrong bytes of %r", self.description.file_name)
+                await workers.run(lambda: self.partial.forget(from_peers))
+                await self._download(workers, None)
         finally:
-            await self._write(bytes(block), body)  # what came before a break is kept
-
-    async def _write(self, block: bytes, body: Body) -> None:
-        file, most = self.file, self.description.size_bytes
-        if most is not None and file.size_bytes + len(block) > most:
-            self._check_size(file.size_bytes + len(block))
-        await in_thread(lambda tick: file.write(block))
-        self.reporter.say("download", file.size_bytes, body.total_bytes or most)
-
-    async def _restart(self, validator: str | None) -> None:
-        origin = replace(self.file.origin, validator=validator)
-        await in_thread(lambda tick: self.file.restart(origin))
-
-    def _check_size(self, size_bytes: int | None) -> None:
-        if size_bytes != self.description.size_bytes:
+            workers.close()
+        sha256, chunks = self.partial.sha256, self.partial.chunks
+        self.reporter.say("verify", chunks.size_bytes, chunks.size_bytes)
+        if self.description.sha256 not in (None, sha256):
             raise DigestError(
-                f"{redacted(self.description.url)!r} sends {size_bytes} bytes or more, "
-                f"promised were {self.description.size_bytes}",
+                f"{redacted(self.description.url)!r} has sha256 {sha256}, "
+                f"expected {self.description.sha256}",
                 hint="the file was changed or damaged on the way; don't use it",
             )
+        return Fetched(sha256, chunks)
 
-    def _check_room(self, body: Body) -> None:
-        total_bytes = body.total_bytes or self.description.size_bytes
-        if total_bytes is None:
-            return
-        # Models don't compress, so what comes out of an archive is about as large as it is.
-        unpacked_bytes = total_bytes if self.description.member else 0
-        needed_bytes = total_bytes - body.start + unpacked_bytes
-        require_room(self.file.path.parent, needed_bytes, repr(self.description.file_name))
+    async def _download(self, workers: Workers, peers: Peers | None) -> set[int]:
+        """Attempts, each from the beginning, until the server keeps to one version.
 
-    def _broken(self, what: str) -> TransientError:
-        return TransientError(
-            SourceError(
-                f"{redacted(self.description.url)!r} {what}",
-                hint="try again; what was fetched is kept and continued",
+        Returns the chunks that didn't come from the origin alone.
+        """
+        plain = False
+        from_peers: set[int] = set()
+        async with Client(self.description.network) as client:
+            trail = Trail(client, self.description)
+            if peers is not None:
+                await _measure(trail)
+
+            async def attempt() -> None:
+                nonlocal plain
+                try:
+                    await self._attempt(trail, workers, plain, peers, from_peers)
+                except AnewError as error:
+                    plain = plain or error.plain
+                    origin = _origin(self.description)
+                    await workers.run(lambda: self.partial.restart(origin))
+                    raise
+
+            await self.retry.persist(attempt, lambda: self.partial.most_bytes)
+        return from_peers
+
+    async def _attempt(
+        self,
+        trail: Trail,
+        workers: Workers,
+        plain: bool,
+        peers: Peers | None,
+        from_peers: set[int],
+    ) -> None:
+        with self.limits.file() as most_lanes:
+            download = Download(
+                trail,
+                self.partial,
+                workers,
+                retry=self.retry,
+                limits=self.limits,
+                most_lanes=most_lanes,
+                reporter=self.reporter,
+                watch=self.watch,
+                plain=plain,
+                seed=random.getrandbits(32),
             )
-        )
+            try:
+                async with _following(peers, download):
+                    await download.run()
+            finally:
+                from_peers |= download.from_peers
+
+
+async def _measure(trail: Trail) -> None:
+    """Have the size of a file whose source doesn't say it: nobody shares a file without one."""
+    described = trail.description
+    if described.sha256 is None or described.size_bytes is not None:
+        return
+    try:
+        async with trail.open({"Range": "bytes=0-0"}) as response:
+            body = place(response.status, response.headers, response.content_length, (0, 1))
+    except (SourceError, TransientError):
+        return  # the download says it, or overcomes it
+    if body is not None and body.total_bytes:
+        trail.description = replace(trail.description, size_bytes=body.total_bytes)
+
+
+@asynccontextmanager
+async def _following(peers: Peers | None, download: Download) -> AsyncIterator[None]:
+    """Peers help meanwhile, if the file's hash and size are known: else nobody has it."""
+    described = download.description
+    if peers is None or described.sha256 is None or not described.size_bytes:
+        yield
+        return
+    # Whoever is the first to answer, peers aren't asked what the file is.
+    await download.describe(described.size_bytes, None)
+    task = asyncio.ensure_future(peers.follow(download))
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        task.cancel()
+        [failure] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(failure, Exception):
+            _log.error("fetched without peers", exc_info=failure)
 
 
 def _origin(description: Description) -> Origin:
-    """The address is hashed: it may be a signed one, and is written beside the partial file."""
-    address = hashlib.sha256(description.url.encode()).hexdigest()
-    return Origin(description.sha256 or address, hashed=description.sha256 is not None)
+    """Hashed: it may be a signed address, and is written beside the partial file."""
+    address = hashlib.sha256(description.origin.encode()).hexdigest()
+    return Origin(
+        description.sha256 or address,
+        hashed=description.sha256 is not None,
+        size_bytes=0 if description.size_bytes == 0 else None,  # else the server's word counts
+    )
 
 
-def _range_headers(file: Partial) -> dict[str, str]:
-    if file.size_bytes == 0:
-        return {}
-    headers = {"Range": f"bytes={file.size_bytes}-"}
-    if file.origin.validator and not file.origin.hashed:
-        headers["If-Range"] = file.origin.validator
-    return headers
-
-
-def _validator(headers: Mapping[str, str]) -> str | None:
-    """What If-Range may name: a strong ETag, or else a date (RFC 9110, 13.1.5)."""
-    etag = headers.get("ETag", "")
-    return etag if etag.startswith('"') else headers.get("Last-Modified")
-
-
-def _body(response: aiohttp.ClientResponse, offset: int) -> Body | None:
-    """Where this body belongs; None when it isn't what was asked for."""
-    if response.status == 200:
-        return Body(0, response.content_length)
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if response.status != 206 or match is None or int(match[1]) != offset or offset == 0:
-        return None
-    return Body(offset, None if match[3] == "*" else int(match[3]))
-
-
-def _size_or_none(path: Path) -> int | None:
-    return path.stat().st_size if path.exists() else None
+__all__ = ["Fetched", "Peers", "fetch"]

@@ -16,12 +16,18 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class TransientError(Exception):
-    """A failure worth another try; `error` is what the user sees when there is none left."""
+    """A failure worth another try; `error` is what the user sees when there is none left.
 
-    def __init__(self, error: SourceError, *, retry_after_s: float | None = None) -> None:
+    `busy`: the server answered, and asked to be left alone for a while.
+    """
+
+    def __init__(
+        self, error: SourceError, *, retry_after_s: float | None = None, busy: bool = False
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after_s = retry_after_s
+        self.busy = busy
 
 
 @dataclass(frozen=True, slots=True)

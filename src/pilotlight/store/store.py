@@ -2,86 +2,142 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pilotlight.config import StoreSettings
 from pilotlight.core import ModelFiles, ModelRef
-from pilotlight.errors import DigestError, ModelFormatError, SourceError, StoreError
-from pilotlight.store.address import redacted, shown
-from pilotlight.store.archive import extract, find_member
-from pilotlight.store.checkpoint import size_bytes
-from pilotlight.store.digest import hash_file, parse_digest
-from pilotlight.store.fetch import fetch
-from pilotlight.store.lock import exclusive
-from pilotlight.store.manifest import Manifest
+from pilotlight.errors import DigestError, StoreError, UnknownModelError
+from pilotlight.store import in_place
+from pilotlight.store.address import shown, shown_text
+from pilotlight.store.arrival import Watch
+from pilotlight.store.blobs import Blobs
+from pilotlight.store.digest import parse_digest
+from pilotlight.store.fetch import Peers
+from pilotlight.store.hold import Hold
+from pilotlight.store.housekeeping import Housekeeping
+from pilotlight.store.intake import Intake
+from pilotlight.store.limits import Bandwidth, Limits
 from pilotlight.store.progress import Report, Reporter
 from pilotlight.store.retry import Retry
-from pilotlight.store.shelf import Shelf
-from pilotlight.store.sources.base import ArchiveMember, Description
+from pilotlight.store.shelf import BLOBS, MODELS, Shelf
+from pilotlight.store.snapshot import Snapshot, StoredFile
 from pilotlight.store.sources.registry import Sources
+from pilotlight.store.verification import Verifier
 from pilotlight.store.worker import in_thread
-
-_SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One entry of the store; `manifest.ref` says what it is."""
+    """One model of a store; `snapshot.ref` says which."""
 
-    manifest: Manifest
-    path: Path
+    snapshot: Snapshot
+    shelf: Shelf
 
+    @property
+    def path(self) -> Path:
+        entry = self.snapshot.entry
+        return self.shelf.files / entry if entry is not None else self.shelf.files
 
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A verified file that doesn't have its name yet."""
-
-    partial: Path
-    file_name: str
-    sha256: str
+    def chunk_hashes(self, file: StoredFile) -> tuple[str, ...]:
+        """Of each chunk of one of its files; none where the record of them is damaged."""
+        record = Blobs(self.shelf.directory.parents[1] / BLOBS).record(file.sha256)
+        return record.sha256 if record else ()
 
 
 class Store:
-    """All models on this node, one directory a ref. Many processes may share `directory`."""
+    """All models on this node, one directory a ref. Many processes may share it."""
 
     def __init__(
-        self, directory: Path, settings: StoreSettings, *, retry: Retry | None = None
+        self,
+        directory: Path,
+        settings: StoreSettings,
+        *,
+        retry: Retry | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        self._directory = directory.absolute()
+        """The store is in `directory` unless `settings` name another place.
+
+        `peers` help with fetches; whoever made them closes them.
+        """
+        own, *shared = places(directory, settings)
+        self.directory = own
+        self._shared = shared
         self._retry = retry or Retry()
         self._sources = Sources(settings, self._retry)
+        bandwidth = Bandwidth(settings.bandwidth) if settings.bandwidth else None
+        limits = Limits(connections=settings.connections, bandwidth=bandwidth)
+        self.keeping = Housekeeping(own)
+        self._intake = Intake(own, self._sources, limits, self._retry, peers)
 
     def present(self, ref: ModelRef) -> ModelFiles | None:
-        """The model if its bytes are on this node. Reads a manifest and a file's size and time."""
+        """The model if its bytes are on this node. Reads a snapshot and its files' times."""
         source = self._sources.find(ref)
         if source is None:
             return None
-        shelf = self._shelf(ref)
-        manifest = shelf.manifest()
+        if found := self._stored(ref):
+            return _model(ref, found)
         local = source.local(ref)
-        # A relative file: ref is another file from another working directory.
-        if manifest is not None and (manifest.owned or manifest.path == str(local)):
-            path = manifest.file(shelf.directory)
-            return ModelFiles(ref, path, manifest.size_bytes, manifest.digest)
-        return ModelFiles(ref, local, _size_bytes(local)) if local is not None else None
+        if local is None:
+            return None
+        digest = in_place.known_digest(Shelf.of(self.directory, ref), local)
+        return ModelFiles(ref, local, in_place.size_bytes(local), digest)
 
     def list(self) -> tuple[Stored, ...]:
-        """Every model the store holds or has hashed in place, by ref."""
-        found = sorted(self._stored(), key=lambda stored: stored.manifest.ref)
-        return tuple(found)
+        """Every model that the store and those it shares hold, by ref."""
+        found = [each for place in (self.directory, *self._shared) for each in stored_in(place)]
+        return tuple(sorted(found, key=lambda stored: stored.snapshot.ref))
+
+    def damaged(self) -> tuple[Stored, ...]:
+        """Models of this store whose files aren't as they were: nobody gets them as they are."""
+        shelves = ((shelf, shelf.snapshot()) for shelf in self.keeping.shelves())
+        return tuple(
+            Stored(snapshot, shelf)
+            for shelf, snapshot in shelves
+            if snapshot is not None and shelf.intact() is None
+        )
+
+    def find(self, text: str) -> Stored:
+        """The model of a ref as it is written or listed. Raises UnknownModelError."""
+        if found := self._stored(ModelRef.parse(text)):
+            return found
+        for stored in self.list():
+            if stored.snapshot.ref == text:
+                return stored
+        raise UnknownModelError(
+            f"{shown_text(text)!r} isn't in the store {str(self.directory)!r}",
+            hint="see `pilotlight store list`",
+        )
+
+    def hold(self, files: ModelFiles) -> Hold:
+        """Keep house-keeping from removing a resolved model, for as long as it is loaded.
+
+        Files of the user's own need no hold: nobody here removes them.
+
+        Raises:
+            StoreError: it was removed since it was resolved.
+        """
+        shelf = self._shelf_of(files)
+        if shelf is None:
+            return Hold()
+        held = Hold.on(shelf)
+        shelf.touch()
+        return held
 
     async def resolve(
-        self, ref: ModelRef, *, digest: str | None = None, report: Report | None = None
+        self,
+        ref: ModelRef,
+        *,
+        digest: str | None = None,
+        report: Report | None = None,
+        watch: Watch | None = None,
     ) -> ModelFiles:
         """The model's verified bytes, fetched when they aren't here.
 
         One process fetches a model at a time; others wait for it and take what it got.
-        Cancelled, what has arrived stays and the next call continues it. `report` is
-        called on the event loop.
+        Cancelled, what has arrived stays and the next call continues it. `report` and `watch`
+        are called on the event loop, `watch` only in the process that fetches.
 
         Raises:
             SourceError, DiskFullError, ModelRefError: it can't be fetched; see each.
@@ -89,57 +145,42 @@ class Store:
         """
         pin = parse_digest(digest)
         reporter = Reporter(ref, report)
-        files = self.present(ref) or await self._obtain(ref, pin, reporter)
-        return await self._pinned(files, pin, reporter)
-
-    async def _obtain(self, ref: ModelRef, pin: str | None, reporter: Reporter) -> ModelFiles:
-        source = self._sources.get(ref)
-        reporter.say("resolve", 0, None)
-        description = _with_pin(await source.describe(ref), pin)
-        _refuse_split(description)
-        shelf = self._shelf(ref)
-        self._make(shelf.directory)
-        partial = shelf.partial(description.file_name)
-        async with exclusive(shelf.lock, lambda: _watch(partial, description, reporter)):
-            if files := self.present(ref):
-                return files
-            await in_thread(lambda tick: shelf.sweep(kept=partial))
-            arrived = await self._fetch(shelf, description, pin, reporter)
-            await in_thread(lambda tick: _publish(shelf, ref, description, arrived))
-            await in_thread(lambda tick: shelf.sweep())
+        if self.present(ref) is None:
+            await self._intake.obtain(ref, pin, reporter, watch)
         files = self.present(ref)
         if files is None:
             raise StoreError(f"{shown(ref)!r} was changed or removed right after it was stored")
+        files = await self._pinned(files, pin, reporter)
+        self._note_use(files)
         return files
 
-    async def _fetch(
-        self, shelf: Shelf, description: Description, pin: str | None, reporter: Reporter
-    ) -> _Arrived:
-        """Fetch and, from an archive, unpack; leaves nothing behind that failed a check."""
-        partial = shelf.partial(description.file_name)
-        sha256 = await fetch(description, partial, retry=self._retry, reporter=reporter)
-        try:
-            arrived = await self._unpack(shelf, description, sha256, reporter)
-            _check(arrived, pin)
-        except (DigestError, ModelFormatError, SourceError):
-            await in_thread(lambda tick: shelf.sweep())
-            raise
-        return arrived
+    def verifier(self) -> Verifier:
+        return Verifier(self.keeping.blobs, self._sources, self._retry)
 
-    async def _unpack(
-        self, shelf: Shelf, description: Description, sha256: str, reporter: Reporter
-    ) -> _Arrived:
-        partial = shelf.partial(description.file_name)
-        if description.member is None:
-            return _Arrived(partial, description.file_name, sha256)
-        wanted: ArchiveMember = description.member
-        member = await in_thread(lambda tick: find_member(partial, wanted))
-        target = shelf.partial(member.file_name)
-        sha256 = await in_thread(
-            lambda tick: extract(partial, member, target, tick),
-            reporter.counter("extract", member.size_bytes),
-        )
-        return _Arrived(target, member.file_name, sha256)
+    def settle(self) -> None:
+        """Until all that this object published is on the disk, past any power cut. Blocks."""
+        self._intake.settle()
+
+    def _stored(self, ref: ModelRef) -> Stored | None:
+        for place in (self.directory, *self._shared):
+            shelf = Shelf.of(place, ref)
+            if snapshot := shelf.intact():
+                return Stored(snapshot, shelf)
+        return None
+
+    def _shelf_of(self, files: ModelFiles) -> Shelf | None:
+        """The shelf that `files` lie on; None for files of the user's own."""
+        shelves = (Shelf.of(place, files.ref) for place in (self.directory, *self._shared))
+        return next((one for one in shelves if files.path.is_relative_to(one.files)), None)
+
+    def _note_use(self, files: ModelFiles) -> None:
+        shelf = self._shelf_of(files)
+        if shelf is None:
+            return
+        shelf.touch()
+        snapshot = shelf.snapshot() if shelf.directory.is_relative_to(self.directory) else None
+        if snapshot is not None and snapshot.boot is not None:
+            self._intake.settle_later(shelf)
 
     async def _pinned(self, files: ModelFiles, pin: str | None, reporter: Reporter) -> ModelFiles:
         if pin is None:
@@ -149,124 +190,38 @@ class Store:
         if files.digest != f"sha256:{pin}":
             raise DigestError(
                 f"{str(files.path)!r} has {files.digest}, expected sha256:{pin}",
-                hint="correct the model's digest, or remove the file to fetch it again",
+                hint="correct the model's digest, or remove the model to fetch it again",
             )
         return files
 
     async def _hash_in_place(self, files: ModelFiles, reporter: Reporter) -> ModelFiles:
-        """Hash a file of the user's own once, and remember that for as long as it is unchanged."""
-        if files.path.is_dir():
-            raise DigestError(
-                f"{str(files.path)!r} is a directory, and a digest pins one file",
-                hint="drop the model's digest",
-            )
-        before = files.path.stat()
-        counter = reporter.counter("verify", before.st_size)
-        digest = await in_thread(lambda tick: hash_file(files.path, tick), counter)
-        manifest = Manifest(
-            ref=shown(files.ref),
-            path=str(files.path),
-            size_bytes=before.st_size,
-            modified_ns=before.st_mtime_ns,
-            digest=f"sha256:{digest.hexdigest()}",
-            source=None,
-            revision=None,
-            fetched_at=_now(),
+        shelf = Shelf.of(self.directory, files.ref)
+        counter = reporter.counter("verify", files.size_bytes)
+        digest = await in_thread(
+            lambda tick: in_place.hash_in_place(shelf, files.path, tick), counter
         )
-        shelf = self._shelf(files.ref)
-        self._make(shelf.directory)
-        shelf.note(manifest)
-        return ModelFiles(files.ref, files.path, before.st_size, manifest.digest)
-
-    def _shelf(self, ref: ModelRef) -> Shelf:
-        return Shelf.of(self._directory, ref)
-
-    def _stored(self) -> Iterator[Stored]:
-        if not self._directory.is_dir():
-            return
-        for directory in self._directory.iterdir():
-            manifest = Shelf(directory).manifest()
-            if manifest is not None:
-                yield Stored(manifest, manifest.file(directory))
-
-    def _make(self, directory: Path) -> None:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"can't make the store's directory {str(directory)!r}: {error.strerror}",
-                hint="set data_dir to a directory you may write to",
-            ) from error
+        return replace(files, digest=digest)
 
 
-def _size_bytes(local: Path) -> int:
-    return size_bytes(local) if local.is_dir() else local.stat().st_size
+def places(directory: Path, settings: StoreSettings) -> list[Path]:
+    """Where models may be: the store's own place first, then those it only reads."""
+    own = settings.directory or directory
+    shared = map(Path, settings.shared)
+    return [path.expanduser().absolute() for path in (own, *shared)]
 
 
-def _watch(partial: Path, description: Description, reporter: Reporter) -> None:
-    """Progress of a fetch that another process runs: its partial file grows."""
-    try:
-        size_bytes = partial.stat().st_size
-    except OSError:
+def stored_in(place: Path) -> Iterator[Stored]:
+    """The models of the store at `place` whose files are as they were."""
+    if not (place / MODELS).is_dir():
         return
-    reporter.say("download", size_bytes, description.size_bytes)
+    for directory in sorted((place / MODELS).iterdir()):
+        shelf = Shelf(directory)
+        if snapshot := shelf.intact():
+            yield Stored(snapshot, shelf)
 
 
-def _publish(shelf: Shelf, ref: ModelRef, description: Description, arrived: _Arrived) -> None:
-    found = arrived.partial.stat()
-    manifest = Manifest(
-        ref=shown(ref),
-        path=arrived.file_name,
-        size_bytes=found.st_size,
-        modified_ns=found.st_mtime_ns,
-        digest=f"sha256:{arrived.sha256}",
-        source=redacted(description.url),
-        revision=description.revision,
-        fetched_at=_now(),
-    )
-    shelf.publish(arrived.partial, manifest)
+def _model(ref: ModelRef, stored: Stored) -> ModelFiles:
+    return ModelFiles(ref, stored.path, stored.snapshot.size_bytes, stored.snapshot.digest)
 
 
-def _check(arrived: _Arrived, pin: str | None) -> None:
-    if pin is not None and arrived.sha256 != pin:
-        raise DigestError(
-            f"{arrived.file_name!r} has sha256:{arrived.sha256}, expected sha256:{pin}",
-            hint="correct the model's digest, or don't use this file",
-        )
-    if arrived.file_name.lower().endswith(".gguf"):
-        with arrived.partial.open("rb") as file:
-            start = file.read(4)
-        if start != b"GGUF":  # a login page or a pointer file, for example
-            raise ModelFormatError(
-                f"{arrived.file_name!r} is no GGUF file: it starts with {start!r}",
-                hint="open the address in a browser to see what it answers",
-            )
-
-
-def _refuse_split(description: Description) -> None:
-    match = _SPLIT.search(description.file_name)
-    if match:
-        raise SourceError(
-            f"{description.file_name!r} is one of {int(match[1])} parts of a model",
-            hint="take a quantization in one file, or merge the parts with llama-gguf-split "
-            "and name the result with file:",
-        )
-
-
-def _with_pin(description: Description, pin: str | None) -> Description:
-    """Expect the pinned hash; a file known to have another needs no download to be refused."""
-    if pin is None or description.member is not None:
-        return description
-    if description.sha256 in (None, pin):
-        return replace(description, sha256=pin)
-    raise DigestError(
-        f"{redacted(description.url)!r} has sha256:{description.sha256}, expected sha256:{pin}",
-        hint="correct the model's digest, or name a revision that has it",
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-__all__ = ["Store", "Stored"]
+__all__ = ["Store", "Stored", "places", "stored_in"]

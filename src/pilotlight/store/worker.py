@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -21,8 +22,13 @@ def _ignore(done_bytes: int) -> None:
     """For work too short to report."""
 
 
-async def in_thread(work: Callable[[Tick], _T], on_tick: Tick = _ignore) -> _T:
+async def in_thread(
+    work: Callable[[Tick], _T], on_tick: Tick = _ignore, *, executor: Executor | None = None
+) -> _T:
     """Run ``work(tick)`` in a thread; each tick reaches `on_tick` on the event loop.
+
+    Work that waits for other work brings its own `executor`: in the common one, which is
+    small, enough of the former would leave no thread for the latter.
 
     Cancelled, it stops the work at its next tick and returns only when the thread
     has ended: nothing may write to a partial file after its lock is released.
@@ -35,7 +41,7 @@ async def in_thread(work: Callable[[Tick], _T], on_tick: Tick = _ignore) -> _T:
             raise _StoppedError
         loop.call_soon_threadsafe(on_tick, done_bytes)
 
-    future = loop.run_in_executor(None, work, tick)
+    future = loop.run_in_executor(executor, work, tick)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.errors import DigestError, SourceError
@@ -13,6 +14,15 @@ from pilotlight.testing.gates import Gates
 FAKE_DIGEST = "sha256:" + "fa4e" * 16
 
 
+class FakeHold:
+    def __init__(self, held: list[str], name: str) -> None:
+        self._held = held
+        self._name = name
+
+    def release(self) -> None:
+        self._held.remove(self._name)
+
+
 class FakeStore:
     """What the catalogue asks of `store.store.Store`. Points to hold: ``fetch:NAME``."""
 
@@ -20,14 +30,20 @@ class FakeStore:
         self.fail: str | None = None
         """Words with which the next fetches fail."""
 
+        self.beginning: Path | None = None
+        """A file of which every fetch says at once that it is here to its end."""
+
         self.fetched: list[str] = []
         """Names that had to be fetched, in order."""
+
+        self.held: list[str] = []
+        """Names that are held, once for each holder."""
 
         self._absent = set(absent)
         self._size_bytes = size_bytes
         self._gates = Gates()
 
-    def hold(self, name: str) -> None:
+    def hold_back(self, name: str) -> None:
         self._gates.hold(f"fetch:{name}")
 
     def release(self, name: str) -> None:
@@ -36,6 +52,10 @@ class FakeStore:
     async def reached(self, name: str) -> None:
         """Until somebody fetches `name`."""
         await self._gates.reached(f"fetch:{name}")
+
+    def hold(self, files: ModelFiles) -> FakeHold:
+        self.held.append(files.ref.locator)
+        return FakeHold(self.held, files.ref.locator)
 
     def present(self, ref: ModelRef) -> ModelFiles | None:
         if ref.scheme != "fake" or ref.locator in self._absent:
@@ -48,19 +68,27 @@ class FakeStore:
         *,
         digest: str | None = None,
         report: Callable[[Progress], None] | None = None,
+        watch: Callable[[Path, int], None] | None = None,
     ) -> ModelFiles:
         if ref.scheme != "fake":
             raise SourceError(f"the fake store has no {str(ref)!r}", hint="use fake:<name>")
         if digest not in (None, FAKE_DIGEST):
             raise DigestError(f"{ref} has digest {FAKE_DIGEST!r}, expected {digest!r}")
         if ref.locator in self._absent:
-            await self._fetch(ref, report)
+            await self._fetch(ref, report, watch)
         return fake_files(ref.locator, self._size_bytes)
 
-    async def _fetch(self, ref: ModelRef, report: Callable[[Progress], None] | None) -> None:
+    async def _fetch(
+        self,
+        ref: ModelRef,
+        report: Callable[[Progress], None] | None,
+        watch: Callable[[Path, int], None] | None,
+    ) -> None:
         self.fetched.append(ref.locator)
         if report is not None:
             report(Progress(ref, "download", 0, self._size_bytes))
+        if watch is not None and self.beginning is not None:
+            watch(self.beginning, self.beginning.stat().st_size)
         await self._gates.enter(f"fetch:{ref.locator}")
         if self.fail is not None:
             raise SourceError(self.fail, hint="try again")

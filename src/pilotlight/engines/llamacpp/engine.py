@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef, Operation
 from pilotlight.engines.base import Adapter, EngineProcess, Launch, ModelJob, Seat
-from pilotlight.engines.llamacpp import adapter_clashes, adapter_fit, adapters, memory, refusals
+from pilotlight.engines.llamacpp import (
+    adapter_clashes,
+    adapter_fit,
+    adapters,
+    memory,
+    prompts,
+    refusals,
+)
 from pilotlight.engines.llamacpp.options import Options, complete
+from pilotlight.engines.llamacpp.prompt_key import key_of
+from pilotlight.engines.llamacpp.prompt_shelf import shelf_of
 from pilotlight.engines.llamacpp.request_fields import PARAMETERS
 from pilotlight.engines.llamacpp.sizing import Sizing, header_of, size
 from pilotlight.errors import (
@@ -175,6 +185,16 @@ class LlamacppEngine(ABC):
 
     def address(self, payload: bytes, job: ModelJob, adapter: str | None) -> bytes:
         return adapters.address(payload, job, adapter)
+
+    async def recall(self, process: EngineProcess, job: ModelJob) -> int:
+        shelf = shelf_of(job)
+        if job.system_prompts is None or shelf is None:
+            return 0
+        sizing = self.sizing(job.files, job.options)
+        prompts.check(job, sizing.generates)
+        key = partial(key_of, job, build=self.build, sizing=sizing, offloads=self.offloads)
+        recall = prompts.Recall(process, job, shelf, lambda tokens: key(tokens=tokens))
+        return await recall.run(job.system_prompts.texts)
 
 
 def _slot_progress(slot: Mapping[str, Any]) -> int:

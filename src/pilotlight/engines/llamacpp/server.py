@@ -14,6 +14,7 @@ from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.flags import UNQUOTABLE, flags
 from pilotlight.engines.llamacpp.flags import refuse as refuse_flags
 from pilotlight.engines.llamacpp.options import Options
+from pilotlight.engines.llamacpp.prompt_shelf import shelf_of
 from pilotlight.errors import (
     AdapterError,
     EngineCrashedError,
@@ -83,6 +84,7 @@ class ServerEngine(LlamacppEngine):
                 str(keys),
                 *_FIXED,
                 *flags(loaded_options(job), sizing, self.offloads),
+                *_prompts(job),
             ),
             seat=seat,
         )
@@ -104,6 +106,15 @@ class ServerEngine(LlamacppEngine):
         raise EngineStartError(
             "llama-server can't unload its model", hint="stop the process instead"
         )
+
+
+def _prompts(job: ModelJob) -> tuple[str, ...]:
+    """It won't start without the directory."""
+    shelf = shelf_of(job)
+    if shelf is None:
+        return ()
+    shelf.make()
+    return ("--slot-save-path", str(shelf.directory))
 
 
 def _write_keys(seat: Seat) -> Path:

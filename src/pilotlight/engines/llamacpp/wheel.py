@@ -14,6 +14,7 @@ from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.options import Options
 from pilotlight.engines.llamacpp.parameters import parameters
 from pilotlight.engines.llamacpp.parameters import refuse as refuse_parameters
+from pilotlight.engines.llamacpp.prompt_shelf import shelf_of
 from pilotlight.errors import EngineStartError
 from pilotlight.machine import Machine
 
@@ -59,6 +60,8 @@ class WheelEngine(LlamacppEngine):
 
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
         order = {"op": "load", "params": self.params(job)}
+        if (shelf := shelf_of(job)) is not None:
+            shelf.make()
         try:
             await process.send(order)
             answer = await _outcome(process)
@@ -75,11 +78,18 @@ class WheelEngine(LlamacppEngine):
             **parameters(loaded_options(job), sizing, self.offloads),
             "model.path": str(job.files.path),
             "model_alias": [job.name],
+            **_prompts(job),
         }
 
     async def unload(self, process: EngineProcess) -> None:
         await process.send({"op": "unload"})
         await process.receive()
+
+
+def _prompts(job: ModelJob) -> dict[str, Any]:
+    """It puts the file's name right behind."""
+    shelf = shelf_of(job)
+    return {} if shelf is None else {"slot_save_path": f"{shelf.directory}/"}
 
 
 async def _outcome(process: EngineProcess) -> dict[str, Any]:

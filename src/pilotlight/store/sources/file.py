@@ -9,7 +9,7 @@ from pilotlight.errors import SourceError
 from pilotlight.store.checkpoint import CONFIG, is_checkpoint
 from pilotlight.store.peft import CONFIG as ADAPTER_CONFIG
 from pilotlight.store.peft import is_adapter
-from pilotlight.store.sources.base import Description
+from pilotlight.store.sources.base import Listing
 
 
 class FileSource:
@@ -18,7 +18,7 @@ class FileSource:
         whole = path.is_file() or is_checkpoint(path) or is_adapter(path)
         return path if whole else None
 
-    async def describe(self, ref: ModelRef) -> Description:
+    async def describe(self, ref: ModelRef) -> Listing:
         """Always raises: a model is either in place, or there is nothing to fetch."""
         path = _path(ref)
         if path.is_dir():

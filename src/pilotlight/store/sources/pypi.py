@@ -17,7 +17,7 @@ from pilotlight.store.client import Client
 from pilotlight.store.digest import is_sha256
 from pilotlight.store.network import Network
 from pilotlight.store.retry import Retry
-from pilotlight.store.sources.base import ArchiveMember, Description
+from pilotlight.store.sources.base import ArchiveMember, Description, Listing
 from pilotlight.store.sources.pip_settings import PipSettings, pip_settings
 from pilotlight.store.sources.simple_index import ACCEPT, parse_project
 from pilotlight.store.sources.versions import parse_version
@@ -55,7 +55,7 @@ class PackageSource:
     def local(self, ref: ModelRef) -> Path | None:
         return None
 
-    async def describe(self, ref: ModelRef) -> Description:
+    async def describe(self, ref: ModelRef) -> Listing:
         wanted = PackageFile.parse(ref)
         pip = await pip_settings(self._index_url)
         index, login = without_login(_http_index(pip))
@@ -69,16 +69,16 @@ class PackageSource:
                 hint="use an index that does; a wheel without one can't be verified",
             )
         url, own_login = without_login(wheel.file.url)
-        return Description(
+        file = Description(
             url=url,
             file_name=file_name(url),
             size_bytes=wheel.file.size_bytes,
             sha256=sha256,
             headers=own_login or (login if same_origin(url, page) else {}),
             member=ArchiveMember(wanted.member),
-            revision=wheel.version_text,
             network=network,
         )
+        return Listing.of(file, wheel.version_text)
 
     async def _choose(
         self, wanted: PackageFile, page: str, login: dict[str, str], network: Network

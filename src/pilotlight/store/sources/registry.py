@@ -11,9 +11,12 @@ from pilotlight.core import ModelRef
 from pilotlight.errors import SourceError
 from pilotlight.store.address import shown
 from pilotlight.store.retry import Retry
-from pilotlight.store.sources.base import Description, Source
+from pilotlight.store.sources.base import Listing, Source
+from pilotlight.store.sources.buckets import BucketSource
 from pilotlight.store.sources.file import FileSource
 from pilotlight.store.sources.hf import HubSource
+from pilotlight.store.sources.oci import OciSource
+from pilotlight.store.sources.ollama import OllamaSource
 from pilotlight.store.sources.pypi import PackageSource
 from pilotlight.store.sources.web import WebSource
 
@@ -22,6 +25,11 @@ Factory = Callable[[StoreSettings, Retry], Source]
 _REMOTE: Mapping[str, Factory] = {
     "pypi": PackageSource,
     "hf": HubSource,
+    "s3": lambda settings, retry: BucketSource("s3"),
+    "gs": lambda settings, retry: BucketSource("gs"),
+    "az": lambda settings, retry: BucketSource("az"),
+    "oci": lambda settings, retry: OciSource(retry),
+    "ollama": lambda settings, retry: OllamaSource(retry),
     "https": lambda settings, retry: WebSource(),
     "http": lambda settings, retry: WebSource(),
 }
@@ -38,7 +46,7 @@ class OfflineSource:
     def local(self, ref: ModelRef) -> Path | None:
         return self.online.local(ref)
 
-    async def describe(self, ref: ModelRef) -> Description:
+    async def describe(self, ref: ModelRef) -> Listing:
         raise SourceError(
             f"{shown(ref)!r} isn't in the store, and store.offline forbids fetching it",
             hint="fetch it once with store.offline: false, or name a file with file:",

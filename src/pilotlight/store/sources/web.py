@@ -9,14 +9,14 @@ from pilotlight.errors import ModelRefError
 from pilotlight.store.address import exact_url, file_name, redacted, without_login
 from pilotlight.store.digest import is_sha256
 from pilotlight.store.network import Network
-from pilotlight.store.sources.base import Description
+from pilotlight.store.sources.base import Description, Listing
 
 
 class WebSource:
     def local(self, ref: ModelRef) -> Path | None:
         return None
 
-    async def describe(self, ref: ModelRef) -> Description:
+    async def describe(self, ref: ModelRef) -> Listing:
         """Asks nobody: size and validators come with the bytes themselves."""
         address, _, fragment = str(ref).partition("#")
         if not _has_host(address):
@@ -24,12 +24,14 @@ class WebSource:
                 f"{address!r} is no address of a file", hint="write https://host/path/model.gguf"
             )
         url, headers = without_login(address)
-        return Description(
-            url=url,
-            file_name=file_name(url),
-            sha256=_sha256(fragment, url),
-            headers=headers,
-            network=Network.from_environment(),
+        return Listing.of(
+            Description(
+                url=url,
+                file_name=file_name(url),
+                sha256=_sha256(fragment, url),
+                headers=headers,
+                network=Network.from_environment(),
+            )
         )
 
 

@@ -1,0 +1,88 @@
+"""Brings models' files here: one fetch a model, foreseen from its beginning, then whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pilotlight.core import Phase
+from pilotlight.router.catalogue import Catalogue, Served
+from pilotlight.router.events import Event, ModelResolved
+from pilotlight.router.watchers import Watchers
+from pilotlight.store.progress import Progress
+
+
+class Arrivals:
+    """Tells the router of each model once its header is known, and again when all is here."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        watchers: Watchers,
+        now: Callable[[], float],
+        capacity_bytes: int,
+    ) -> None:
+        self.downloads: dict[str, Progress] = {}
+        self._catalogue = catalogue
+        self._watchers = watchers
+        self._now = now
+        self._capacity_bytes = capacity_bytes
+        self._coming: dict[str, asyncio.Future[None]] = {}
+        self._phases: dict[str, tuple[Phase, ...]] = {}
+        """Of a model's fetch, for the trace of the start that waited for it."""
+
+    def is_coming(self, model: str) -> bool:
+        return model in self._coming
+
+    async def here(self, model: str) -> None:
+        """Until nothing of the model is missing. Raises what its fetch failed with."""
+        coming = self._coming.get(model)
+        if coming is not None:
+            await asyncio.shield(coming)
+
+    def take_phases(self, model: str) -> tuple[Phase, ...]:
+        return self._phases.pop(model, ())
+
+    async def bring(self, model: str, post: Callable[[Event], None]) -> None:
+        """Fetch and describe; ends in one event, perhaps with an earlier one before it.
+
+        Raises:
+            Exception: what it failed with; the event is the caller's then.
+        """
+        come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._coming[model] = come
+        try:
+            await self._bring(model, post)
+        except BaseException as error:
+            self._catalogue.forget(model)
+            if isinstance(error, Exception):
+                come.set_exception(error)
+                come.exception()  # seen, even when nobody waits
+            else:
+                come.cancel()
+            raise
+        finally:
+            del self._coming[model]
+            self.downloads.pop(model, None)
+        come.set_result(None)
+        post(self.resolved(model))
+
+    async def _bring(self, model: str, post: Callable[[Event], None]) -> None:
+        def report(progress: Progress) -> None:
+            self.downloads[model] = progress
+            self._watchers.downloading(model, progress)
+
+        def foreseen(served: Served) -> None:
+            post(self.resolved(model))
+
+        began_s = self._now()
+        files = await self._catalogue.fetch(model, report, foreseen)
+        here_s = self._now()
+        await self._catalogue.describe(model, files)
+        self._phases[model] = (
+            Phase("fetch", began_s, here_s),
+            Phase("header", here_s, self._now()),
+        )
+
+    def resolved(self, model: str) -> ModelResolved:
+        return ModelResolved(model, self._catalogue.resolved(model, self._capacity_bytes))
