@@ -50,6 +50,7 @@ async def test_fetches_once_and_then_needs_no_server(store: Store, server: Model
     assert (files.size_bytes, files.digest) == (len(MODEL), f"sha256:{sha256(MODEL)}")
     assert store.present(ref) == await store.resolve(ref) == files
     assert len(server.requests) == 1
+    store.settle()  # until then a thread may be writing the snapshot anew
     assert left_behind(files.path.parents[1]) == ["snapshot.json", "tiny.gguf", "use", "used"]
 
 
