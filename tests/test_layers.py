@@ -56,6 +56,7 @@ NEVER = (
 PURE = (
     "core", "errors", "replica.state", "replica.watchdog", "router.core", "router.decisions",
     "router.events", "router.eviction", "router.schedule", "router.simulation", "router.state",
+    "store.peers.bitmap", "store.peers.tracker",
 )  # fmt: skip
 WORLD = frozenset({
     "asyncio", "logging", "multiprocessing", "os", "psutil", "random", "shutil", "socket",

@@ -184,6 +184,24 @@ class StoreSettings:
     warm: Bytes = setting(
         Bytes(0), help="page cache kept filled with models that are likely to be loaded next"
     )
+    peers: tuple[str, ...] = setting(
+        (), help="addresses of nodes that are asked for models before they are fetched elsewhere"
+    )
+    tracker: str | None = setting(
+        None,
+        help="address of the node that tells who has what; any Pilotlight can be it",
+        example="http://node-1:8080",
+    )
+    peer_url: str | None = setting(
+        None,
+        help="address at which other nodes reach this one; else the host they see and `port`",
+        example="http://node-2:8080",
+    )
+    peer_secret: str | None = setting(
+        None,
+        help="shared by all nodes that give each other models; prefer the environment",
+        example="…",
+    )
     hf_endpoint: str = setting("https://huggingface.co", help="the hub or a mirror of it")
     hf_token: str | None = setting(
         None, help="token for gated models; prefer the environment", example="hf_…"

@@ -77,7 +77,7 @@ _AT_LEAST: Mapping[str, int] = {
 }  # fmt: skip
 _AT_MOST: Mapping[str, int] = {"port": 65535}
 
-SECRETS = frozenset({"hf_token"})
+SECRETS = frozenset({"hf_token", "peer_secret"})
 """Settings whose value is shown to nobody."""
 
 

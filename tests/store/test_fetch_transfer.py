@@ -288,6 +288,21 @@ def test_the_last_slow_lane_is_raced_and_the_first_wins() -> None:
     assert isinstance(run.end, Finish)
 
 
+def test_a_full_line_has_no_room_for_races() -> None:
+    """One step at a time in all, and some lanes get far more of it than others."""
+    run = world(12)
+    run.post(Ticked())
+    turn = 0
+    while run.end is None:
+        lanes = sorted(run.lanes)
+        run.step(lanes[0] if turn % 8 == 0 else lanes[-1])
+        turn += 1
+        run.now += 0.1
+        run.post(Ticked())
+    assert isinstance(run.end, Finish)
+    assert not any(one.race for one in run.opened)
+
+
 def test_a_dead_connection_is_given_up_while_others_are_alive() -> None:
     run = world(60)
     run.post(Ticked())

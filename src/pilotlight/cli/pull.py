@@ -22,7 +22,6 @@ from pilotlight.redact import without_credentials
 
 if TYPE_CHECKING:
     from pilotlight.store.progress import Progress
-    from pilotlight.store.store import Store
 
 
 @click.command(
@@ -67,12 +66,9 @@ def _wanted(chosen: Settings, refs: Sequence[str]) -> dict[ModelRef, str | None]
 def _fetch(chosen: Settings, wanted: Mapping[ModelRef, str | None]) -> list[ModelFiles]:
     import asyncio
 
-    from pilotlight.store.store import Store
-
     printer = Printer()
-    store = Store(chosen.data_dir / "store", chosen.store)
     try:
-        return asyncio.run(_fetch_all(store, wanted, printer))
+        return asyncio.run(_fetch_all(chosen, wanted, printer))
     except KeyboardInterrupt:
         printer.close()
         click.echo("stopped; what has arrived is kept, and the same command goes on", err=True)
@@ -82,7 +78,7 @@ def _fetch(chosen: Settings, wanted: Mapping[ModelRef, str | None]) -> list[Mode
 
 
 async def _fetch_all(
-    store: Store, wanted: Mapping[ModelRef, str | None], printer: Printer
+    chosen: Settings, wanted: Mapping[ModelRef, str | None], printer: Printer
 ) -> list[ModelFiles]:
     """All of them at once; one that fails doesn't stop the others.
 
@@ -91,10 +87,19 @@ async def _fetch_all(
     """
     import asyncio
 
-    results = await asyncio.gather(
-        *(store.resolve(ref, digest=pin, report=printer.report) for ref, pin in wanted.items()),
-        return_exceptions=True,
-    )
+    from pilotlight.store.peers.company import peers_of
+    from pilotlight.store.store import Store
+
+    peers = peers_of(chosen.store)
+    store = Store(chosen.data_dir / "store", chosen.store, peers=peers)
+    try:
+        results = await asyncio.gather(
+            *(store.resolve(ref, digest=pin, report=printer.report) for ref, pin in wanted.items()),
+            return_exceptions=True,
+        )
+    finally:
+        if peers is not None:
+            await peers.close()
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures[1:]:
         printer.close()

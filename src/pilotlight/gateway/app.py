@@ -53,6 +53,8 @@ class Route:
     """Answers without a key: health and readiness, which say nothing else."""
 
     admin: bool = False
+    quiet: bool = False
+    """Asked many times a second by machines: logged only where it is refused."""
 
 
 Routes = Mapping[str, Mapping[str, Route]]
@@ -106,6 +108,7 @@ class Gateway:
             return
         route = self._find(request)
         request.surface, request.operation = route.surface, route.operation
+        request.quiet = route.quiet
         await route.handler(request, self._identify(request, route))
 
     def _identify(self, request: Request, route: Route) -> Key | None:
@@ -191,7 +194,9 @@ class Gateway:
             **request.notes,
         }
         path = word(request.path[:PATH_SHOWN])
-        log.info("%s %s %s", request.method, path, request.status, extra={"fields": fields})
+        usual = request.quiet and request.status is not None and request.status < 400
+        level = logging.DEBUG if usual else logging.INFO
+        log.log(level, "%s %s %s", request.method, path, request.status, extra={"fields": fields})
 
 
 def _check_head(request: Request) -> None:

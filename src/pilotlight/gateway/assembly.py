@@ -18,6 +18,7 @@ from pilotlight.gateway.keys import KeyStore
 from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.overflow import Overflow
+from pilotlight.gateway.peers import PeerEndpoints
 from pilotlight.gateway.prices import bills
 from pilotlight.gateway.routes import InferenceEndpoints, build_routes
 from pilotlight.gateway.spending import Spending
@@ -36,7 +37,10 @@ from pilotlight.router.router import Router
 from pilotlight.router.warmth import Warmth
 from pilotlight.router.watchers import Watchers
 from pilotlight.store.page_cache import PageCache
-from pilotlight.store.store import Store
+from pilotlight.store.peers.company import Peers, peers_of
+from pilotlight.store.peers.holdings import Holdings
+from pilotlight.store.peers.wire import Address
+from pilotlight.store.store import Store, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,19 @@ class House:
     keys: KeyStore
     adapting: Adapting
     warmth: Warmth | None
+    peers: Peers | None = None
+    """This node among others; None where it is alone."""
 
     @property
     def keyed(self) -> bool:
         """Whether callers need a key."""
         return self.keys.any()
+
+    def listens(self, port: int) -> None:
+        """From now on other nodes reach this one."""
+        if self.peers is not None:
+            scheme = "https" if self.settings.tls_certificate else "http"
+            self.peers.listens(Address(self.settings.store.peer_url, port, scheme))
 
     def begin(self) -> None:
         """Bring up what `min` and `standby` promise. Call it on the running event loop."""
@@ -70,6 +82,8 @@ class House:
     async def close(self) -> None:
         """Stop every process; nothing is left behind."""
         await self.adapting.close()
+        if self.peers is not None:
+            await self.peers.close()
         if self.warmth is not None:
             await self.warmth.close()
         await self.performer.close()
@@ -89,10 +103,11 @@ def build(
     clock = clock or LoopClock()
     keys = KeyStore(settings.data_dir / "keys.json")
     engines = Engines(settings.engines, machine, factories)
+    peers = peers_of(settings.store)
     catalogue = Catalogue(
         settings.models,
         engines,
-        store or Store(settings.data_dir / "store", settings.store),
+        store or Store(settings.data_dir / "store", settings.store, peers=peers),
         Measurements(settings.data_dir / "measurements.json"),
         DesiredAdapters(settings.models, settings.data_dir / "adapters.json"),
         machine.fingerprint,
@@ -113,11 +128,26 @@ def build(
         StatusEndpoints(router.state, metrics),
         admin,
         AdapterEndpoints(catalogue, adapting),
+        _peers(settings, clock),
     )
     access = Access(keys, settings.host, settings.allowed_hosts, settings.cors_origins)
     app = Gateway(routes, access, metrics)
     warmth = _warmth(settings, performer, router, clock)
-    return House(settings, app, router, performer, catalogue, metrics, keys, adapting, warmth)
+    return House(
+        settings, app, router, performer, catalogue, metrics, keys, adapting, warmth, peers
+    )
+
+
+def _peers(settings: Settings, clock: Clock) -> PeerEndpoints | None:
+    """For other nodes, if there are any: without a secret nobody gets a byte."""
+    if settings.store.peer_secret is None:
+        return None
+    return PeerEndpoints(
+        settings.store.peer_secret,
+        Holdings(places(settings.data_dir / "store", settings.store)),
+        clock.now,
+        send_timeout_s=settings.send_timeout,
+    )
 
 
 def _warmth(

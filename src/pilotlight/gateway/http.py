@@ -57,6 +57,9 @@ class Request:
         self.load_s: float | None = None
         """How long it waited for its model to load; None for one that found it ready."""
 
+        self.quiet = False
+        """Its usual answers are no news for the access log."""
+
         self.error: PilotlightError | None = None
         self.marks: list[tuple[bytes, bytes]] = []
         """Headers of every answer to it, refusals and streams too."""

@@ -16,6 +16,7 @@ from pilotlight.gateway.keys import Key
 from pilotlight.gateway.listing import ListingEndpoints
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.overflow import Overflow
+from pilotlight.gateway.peers import PeerEndpoints
 from pilotlight.gateway.status import StatusEndpoints
 from pilotlight.gateway.wire.fields import OllamaRequest
 
@@ -85,6 +86,7 @@ def build_routes(
     status: StatusEndpoints,
     admin: AdminEndpoints,
     adapters: AdapterEndpoints,
+    peers: PeerEndpoints | None = None,
 ) -> Routes:
     openai, anthropic, ollama = Surface.OPENAI, Surface.ANTHROPIC, Surface.OLLAMA
 
@@ -128,4 +130,5 @@ def build_routes(
         "/pilotlight/v1/adapters/*": {"DELETE": Route(adapters.remove, admin=True)},
         "/pilotlight/v1/load": {"POST": Route(admin.load, admin=True)},
         "/pilotlight/v1/stop": {"POST": Route(admin.stop, admin=True)},
+        **(peers.routes() if peers else {}),
     }

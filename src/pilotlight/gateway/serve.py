@@ -119,6 +119,7 @@ async def _begin(house: House, listener: socket.socket, stop: Stop, console: Con
 
     server = make_server(house.app, house.settings)
     url = url_of(house.settings, listener)
+    house.listens(listener.getsockname()[1])
     with announced(house.settings.data_dir, url):
         console.listening(url, house)
         await _until_stopped(house, server, listener, stop)

@@ -118,7 +118,8 @@ class Arrival:
             retry=self.retry,
             reporter=reporter,
             watch=watch,
-            peers=self.peers,
+            # An archive is gone once its member is out, so that nobody could count on it.
+            peers=None if file.member else self.peers,
         )
 
     async def _bring_member(

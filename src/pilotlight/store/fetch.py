@@ -12,13 +12,12 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pilotlight.errors import DigestError, SourceError
+from pilotlight.errors import DigestError
 from pilotlight.store.address import redacted
-from pilotlight.store.body import place
 from pilotlight.store.chunks import ChunkList
 from pilotlight.store.client import Client
 from pilotlight.store.download import Download, Watch, Workers
@@ -27,7 +26,7 @@ from pilotlight.store.lane import AnewError
 from pilotlight.store.limits import Limits
 from pilotlight.store.partial import Partial, discard
 from pilotlight.store.progress import Reporter
-from pilotlight.store.retry import Retry, TransientError
+from pilotlight.store.retry import Retry
 from pilotlight.store.sources.base import Description
 from pilotlight.store.trail import Trail
 from pilotlight.store.worker import in_thread
@@ -137,7 +136,7 @@ class _Job:
         async with Client(self.description.network) as client:
             trail = Trail(client, self.description)
             if peers is not None:
-                await _measure(trail)
+                await trail.measure()
 
             async def attempt() -> None:
                 nonlocal plain
@@ -178,20 +177,6 @@ class _Job:
                     await download.run()
             finally:
                 from_peers |= download.from_peers
-
-
-async def _measure(trail: Trail) -> None:
-    """Have the size of a file whose source doesn't say it: nobody shares a file without one."""
-    described = trail.description
-    if described.sha256 is None or described.size_bytes is not None:
-        return
-    try:
-        async with trail.open({"Range": "bytes=0-0"}) as response:
-            body = place(response.status, response.headers, response.content_length, (0, 1))
-    except (SourceError, TransientError):
-        return  # the download says it, or overcomes it
-    if body is not None and body.total_bytes:
-        trail.description = replace(trail.description, size_bytes=body.total_bytes)
 
 
 @asynccontextmanager

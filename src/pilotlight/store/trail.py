@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from pilotlight.errors import SourceError
 from pilotlight.store.address import exact_url
+from pilotlight.store.body import place
 from pilotlight.store.client import Client
+from pilotlight.store.retry import TransientError
 from pilotlight.store.sources.base import Description
 
 
@@ -40,6 +42,19 @@ class Trail:
             response = await self._enter(stack, headers)
             self._worked = True
             yield response
+
+    async def measure(self) -> None:
+        """Have the size of a file whose source doesn't say it: nobody shares one without."""
+        described = self.description
+        if described.sha256 is None or described.size_bytes is not None:
+            return
+        try:
+            async with self.open({"Range": "bytes=0-0"}) as response:
+                body = place(response.status, response.headers, response.content_length, (0, 1))
+        except (SourceError, TransientError):
+            return  # whoever fetches it says so, or overcomes it
+        if body is not None and body.total_bytes:
+            self.description = replace(self.description, size_bytes=body.total_bytes)
 
     async def _enter(
         self, stack: AsyncExitStack, headers: Mapping[str, str]

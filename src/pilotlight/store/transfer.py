@@ -35,7 +35,7 @@ from pilotlight.store.transfer_events import (
     Rejected,
     Ticked,
 )
-from pilotlight.store.transfer_race import STALL_S, slowest
+from pilotlight.store.transfer_race import STALL_S, Meter, slowest
 from pilotlight.store.transfer_state import Chunks, Lane, Source
 from pilotlight.store.width import INTERVAL_S, Width
 
@@ -79,6 +79,7 @@ class TransferCore:
         self._last_failed = -1
         self.received_bytes = 0
         self._race_after_s = 0.0
+        self._meter = Meter()
         self._rates: deque[float] = deque(maxlen=8)
         self._on: Mapping[type[Any], Callable[[Any, float], Iterable[Decision]]] = {
             Opened: self._opened,
@@ -266,6 +267,7 @@ class TransferCore:
 
     def _decide(self, now: float, most_lanes: int) -> Iterable[Decision]:
         yield from self._drop_stalled(now)
+        self._meter.observe(self.received_bytes, now)
         receiving = sum(lane.answered for lane in self.lanes.values())
         self.width.observe(self.received_bytes, now, full=receiving >= self._most(most_lanes))
         while len(self.lanes) < self._most(most_lanes):
@@ -381,7 +383,7 @@ class TransferCore:
         """Nothing is left to assign: help whoever is slowest, if he is slow."""
         if len(self.chunks.racer) >= MOST_RACES or now < self._race_after_s:
             return None
-        slow = slowest(self.chunks, self.lanes.values(), self._rates, now)
+        slow = slowest(self.chunks, self.lanes.values(), self._rates, self._meter, now)
         if slow is None:
             return None
         sources = [n for n in self._open_sources(now) if self._can_race(n, slow.chunk)]

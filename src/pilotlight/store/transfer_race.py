@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pilotlight.store.transfer_state import Chunks, Lane
 
@@ -11,12 +12,42 @@ STALL_S = 10.0
 
 _SLOW = 2.0
 _AFTER_S = 0.5
+_WINDOW_S = 1.0
+_SPARE = 0.5
+_FADE = 0.98
+
+
+@dataclass(slots=True)
+class Meter:
+    """How busy the line is, by what it has carried before.
+
+    On a full line a race only takes from the lane it is to help, and all its bytes are waste.
+    """
+
+    _rate: float = 0.0
+    _best_rate: float = 0.0
+    _since_s: float | None = None
+    _bytes: int = 0
+
+    @property
+    def spare(self) -> bool:
+        return self._rate < _SPARE * self._best_rate
+
+    def observe(self, received_bytes: int, now: float) -> None:
+        if self._since_s is None:
+            self._since_s, self._bytes = now, received_bytes
+        passed_s = now - self._since_s
+        if passed_s >= _WINDOW_S:
+            self._rate = (received_bytes - self._bytes) / passed_s
+            self._best_rate = max(self._rate, self._best_rate * _FADE)
+            self._since_s, self._bytes = now, received_bytes
 
 
 def slowest(
-    chunks: Chunks, lanes: Iterable[Lane], rates: Iterable[float], now: float
+    chunks: Chunks, lanes: Iterable[Lane], rates: Iterable[float], meter: Meter, now: float
 ) -> Lane | None:
-    """The lane whose chunk takes over twice as long as another lane would for it.
+    """The lane whose chunk takes over twice as long as another lane would for it, while the line
+    has room for another.
 
     `rates` are of lanes that ended, in bytes a second.
     """
@@ -28,7 +59,7 @@ def slowest(
     if now - slow.heard_s > STALL_S:
         return slow
     usual = _usual_bytes_per_s([*rates, *(lane.bytes_per_s(now) for lane in writers)])
-    if usual is None:
+    if usual is None or not meter.spare:
         return None
     fast_s = chunks.left_bytes(slow.chunk) / usual
     return slow if _left_s(chunks, slow, now) > _SLOW * fast_s + _AFTER_S else None

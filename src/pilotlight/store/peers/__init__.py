@@ -1,0 +1,1 @@
+"""Nodes that help each other to a file; begin at `peers.company.Peers`."""
