@@ -80,7 +80,7 @@ def _rows(engine: Measured, levels: Sequence[str]) -> Iterator[tuple[str, ...]]:
     known = engine.tokens_per_s
     for arm, shown in (("direct", "direct, tokens/s"), ("pilotlight", "through Pilotlight")):
         speeds = (
-            f"{engine.speed(arm, each).point:.3g}" if each in known else "–" for each in levels
+            _shown(engine.speed(arm, each).point) if each in known else "–" for each in levels
         )
         first = arm == "direct"
         start = f"{engine.start.point:.2g} s"
@@ -114,3 +114,7 @@ def earlier(path: Path, conditions: Conditions) -> dict[str, Measured]:
         print(f"{path.name} was measured under other conditions and is replaced")
         return {}
     return {name: Measured(**each) for name, each in raw["engines"].items()}
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
