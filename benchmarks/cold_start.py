@@ -2,11 +2,12 @@
 
     python -m benchmarks.cold_start [MODEL.gguf] [--rounds 10] [--prefer wheel]
 
-The file is in the page cache. Four arms take turns:
+The file is in the page cache. Five arms take turns:
 
 - bare: the engine's program executed, loaded with its own default warm-up, asked;
 - cold: a request to a gateway that has no process for the model;
 - standby: the same with a parked process;
+- asleep: the same with the model's own process, its model unloaded;
 - serve: `pilotlight serve` executed, asked as soon as it listens.
 """
 
@@ -90,6 +91,22 @@ def from_zero(server: Server, standbys: int) -> float:
     return time.perf_counter() - began
 
 
+def from_sleep(server: Server) -> float:
+    """Ask a gateway whose model went to sleep by itself, a moment after the last answer."""
+    key = server.key or ""
+    await_first_token(server.port, key, MODEL)
+    while not _is_asleep(ask(server.port, key, "GET", "/pilotlight/v1/ps")):
+        time.sleep(0.02)
+    time.sleep(0.5)
+    began = time.perf_counter()
+    await_first_token(server.port, key, MODEL)
+    return time.perf_counter() - began
+
+
+def _is_asleep(ps: dict[str, Any]) -> bool:
+    return [replica["state"] for replica in ps["models"][0]["replicas"]] == ["asleep"]
+
+
 def _is_cold(ps: dict[str, Any], standbys: int) -> bool:
     return not ps["models"][0]["replicas"] and int(ps["standbys"]) == standbys
 
@@ -128,6 +145,8 @@ def arms(files: ModelFiles, prefer: str, directory: Path) -> Iterator[dict[str, 
         if bare.engine.capabilities(files, bare.engine.options(OPTIONS)).standby:
             standby = start("standby", standby=1)
             measures["standby"] = lambda: from_zero(standby, 1)
+            asleep = start("asleep", sleep_after="100ms", keep_alive="forever")
+            measures["asleep"] = lambda: from_sleep(asleep)
         measures["serve"] = lambda: from_exec(
             directory / f"serve-{next(counter)}", _models(files, min=1), prefer
         )
@@ -154,6 +173,7 @@ def run(ref: str, rounds: int, prefer: str) -> Report:
 GOALS = {
     "cold": ("request to first token from zero, of bare exec to first token", Goal(1.15)),
     "standby": ("the same with a parked process", Goal(1.0)),
+    "asleep": ("the same with the model's own sleeping process", Goal(1.0)),
     "serve": ("exec of `pilotlight serve` to first token, of bare", Goal(3.0)),
 }
 
