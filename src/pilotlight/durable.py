@@ -19,12 +19,12 @@ def write_text(path: Path, text: str, mode: int = 0o600) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync(path.parent)  # else the old file may be back after a power cut
 
 
-def _sync_directory(directory: Path) -> None:
-    """Without it the old file may be back after a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a directory's names, on the disk. Blocks. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -22,6 +22,8 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
+from pilotlight import durable
+
 log = logging.getLogger(__name__)
 
 PICO = 10**12
@@ -174,14 +176,6 @@ class Disk:
         self._asked = False  # before it looks: what changes from here on asks for another
         try:
             for path in (self._path, self._path.parent):
-                _sync(path)
+                durable.sync(path)
         except OSError as error:
             log.error("the spending in %s may not outlive a power cut: %s", self._path, error)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

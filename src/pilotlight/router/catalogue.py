@@ -19,10 +19,11 @@ from pilotlight.engines.registry import Engines
 from pilotlight.errors import ConfigError, PilotlightError, UnknownModelError
 from pilotlight.replica.measured import Measured, Measurements, key_of
 from pilotlight.router.adapters import DesiredAdapters
-from pilotlight.router.files import Files, Report, Watch
+from pilotlight.router.files import Files
 from pilotlight.router.foresight import Foresight
 from pilotlight.router.overlays import Overlays, heavier
 from pilotlight.router.state import Resolved
+from pilotlight.store.progress import Report, Watch
 
 ASLEEP_BYTES = 96 * 2**20
 """A process with its libraries and no model, until one was measured (llama.cpp's wheel: 61 MB)."""

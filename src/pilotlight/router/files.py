@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from pilotlight.core import ModelFiles, ModelRef
-from pilotlight.store.progress import Progress
-
-Report = Callable[[Progress], None]
-Watch = Callable[[Path, int], None]
-"""Told of a file on its way, and of how many bytes from its beginning are right."""
+from pilotlight.store.progress import Report, Watch
 
 
 class Held(Protocol):

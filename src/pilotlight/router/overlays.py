@@ -11,7 +11,8 @@ from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
 from pilotlight.engines.base import Adapter, Adapts, Engine, ModelJob
 from pilotlight.errors import AdapterError, EngineError, PilotlightError, StoreError
 from pilotlight.router.adapters import DesiredAdapters
-from pilotlight.router.files import Files, Report
+from pilotlight.router.files import Files
+from pilotlight.store.progress import Report
 
 log = logging.getLogger(__name__)
 

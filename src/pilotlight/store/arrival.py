@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pilotlight.store.fetch import Fetched, Peers, fetch
 from pilotlight.store.formats import check_start
 from pilotlight.store.limits import Limits
 from pilotlight.store.partial import discard
-from pilotlight.store.progress import Board, Reporter
+from pilotlight.store.progress import Board, Reporter, Watch
 from pilotlight.store.publication import Arrived, store
 from pilotlight.store.retry import Retry
 from pilotlight.store.shelf import Shelf
@@ -25,9 +24,6 @@ from pilotlight.store.worker import in_thread
 
 FILES_AT_ONCE = 4
 """Small files cost a round trip each; large ones share the line however many there are."""
-
-Watch = Callable[[Path, int], None]
-"""Called with a partial file and how many bytes from its start are verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

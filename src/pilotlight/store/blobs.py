@@ -18,11 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+from pilotlight.durable import sync
 from pilotlight.store import boot
 from pilotlight.store.chunks import ChunkList
 from pilotlight.store.digest import digest_file, is_sha256
 from pilotlight.store.lock import brief
-from pilotlight.store.snapshot import replace_json, same_time, sync
+from pilotlight.store.snapshot import replace_json, same_time
 from pilotlight.store.worker import Tick
 
 FORMAT = 1

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pilotlight.errors import DigestError, SourceError, StoreError
@@ -18,7 +17,7 @@ from pilotlight.store.disk import missing_bytes, require_room
 from pilotlight.store.lane import AnewError, Lane, Way
 from pilotlight.store.limits import Limits
 from pilotlight.store.partial import Filling, Partial
-from pilotlight.store.progress import Reporter
+from pilotlight.store.progress import Reporter, Watch
 from pilotlight.store.retry import Retry, TransientError
 from pilotlight.store.sources.base import Description
 from pilotlight.store.trail import Trail
@@ -38,9 +37,6 @@ from pilotlight.store.transfer_events import (
     Refused,
     Ticked,
 )
-
-Watch = Callable[[Path, int], None]
-"""Called on the event loop with a partial file and how many bytes from its front are verified."""
 
 THREADS = 4
 _HASHED_AT_ONCE_BYTES = 32 * 2**20

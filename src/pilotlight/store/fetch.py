@@ -20,12 +20,12 @@ from pilotlight.errors import DigestError
 from pilotlight.store.address import redacted
 from pilotlight.store.chunks import ChunkList
 from pilotlight.store.client import Client
-from pilotlight.store.download import Download, Watch, Workers
+from pilotlight.store.download import Download, Workers
 from pilotlight.store.journal import Origin, arrived_bytes
 from pilotlight.store.lane import AnewError
 from pilotlight.store.limits import Limits
 from pilotlight.store.partial import Partial, discard
-from pilotlight.store.progress import Reporter
+from pilotlight.store.progress import Reporter, Watch
 from pilotlight.store.retry import Retry
 from pilotlight.store.sources.base import Description
 from pilotlight.store.trail import Trail

@@ -12,7 +12,7 @@ from pathlib import Path
 from pilotlight.core import ModelRef
 from pilotlight.errors import StoreError
 from pilotlight.store.address import redacted, shown
-from pilotlight.store.arrival import Arrival, Watch
+from pilotlight.store.arrival import Arrival
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.fetch import Peers
 from pilotlight.store.formats import refuse_parts, refuse_pickles
@@ -20,7 +20,7 @@ from pilotlight.store.journal import arrived_bytes
 from pilotlight.store.limits import Limits
 from pilotlight.store.lock import exclusive
 from pilotlight.store.pins import check_arrived, with_pin
-from pilotlight.store.progress import Board, Reporter
+from pilotlight.store.progress import Board, Reporter, Watch
 from pilotlight.store.publication import Arrived, publish, settle
 from pilotlight.store.retry import Retry
 from pilotlight.store.shelf import BLOBS, Shelf

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from pilotlight.core import ModelRef
@@ -35,6 +36,9 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+Watch = Callable[[Path, int], None]
+"""Called on the event loop with a partial file and how many bytes from its front are verified."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pilotlight.durable import sync
 from pilotlight.errors import StoreError
 from pilotlight.store import boot
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.chunks import ChunkList
 from pilotlight.store.shelf import Shelf
-from pilotlight.store.snapshot import Snapshot, StoredFile, replace_json, sync
+from pilotlight.store.snapshot import Snapshot, StoredFile, replace_json
 
 
 @dataclass(frozen=True, slots=True)

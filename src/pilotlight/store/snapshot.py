@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pilotlight.durable import sync
 from pilotlight.store import boot
 from pilotlight.store.digest import combined
 
@@ -90,12 +91,3 @@ def replace_json(path: Path, content: object, *, durable: bool = False) -> None:
         raise
     if durable:
         sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Have a file's bytes, or a directory's names, on the disk. Blocks."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,6 @@ from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.errors import DigestError, StoreError, UnknownModelError
 from pilotlight.store import in_place
 from pilotlight.store.address import shown, shown_text
-from pilotlight.store.arrival import Watch
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.digest import parse_digest
 from pilotlight.store.fetch import Peers
@@ -19,7 +18,7 @@ from pilotlight.store.hold import Hold
 from pilotlight.store.housekeeping import Housekeeping
 from pilotlight.store.intake import Intake
 from pilotlight.store.limits import Bandwidth, Limits
-from pilotlight.store.progress import Report, Reporter
+from pilotlight.store.progress import Report, Reporter, Watch
 from pilotlight.store.retry import Retry
 from pilotlight.store.shelf import BLOBS, MODELS, Shelf
 from pilotlight.store.snapshot import Snapshot, StoredFile

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pilotlight.core import ModelRef
+from pilotlight.durable import sync
 from pilotlight.errors import PilotlightError, SourceError
 from pilotlight.store.address import redacted
 from pilotlight.store.blobs import Blobs, Record
@@ -20,7 +21,7 @@ from pilotlight.store.client import Client
 from pilotlight.store.digest import digest_file
 from pilotlight.store.progress import Reporter
 from pilotlight.store.retry import Retry, TransientError
-from pilotlight.store.snapshot import Snapshot, StoredFile, replace_json, sync
+from pilotlight.store.snapshot import Snapshot, StoredFile, replace_json
 from pilotlight.store.sources.base import Description
 from pilotlight.store.sources.registry import Sources
 from pilotlight.store.worker import Tick, in_thread
