@@ -209,3 +209,12 @@ async def test_the_log_of_a_running_engine_is_kept(tmp_path: Path) -> None:
 async def test_standbys_take_their_memory_off_the_top(street: Build) -> None:
     s = await street({"m": {"standby": 2}})
     assert await s.metric("pilotlight_memory_bytes", kind="capacity") < 2**30
+
+
+async def test_heavy_standbys_take_what_their_engine_says(
+    street: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEngine, "parked_bytes", 300 * 2**20, raising=False)
+    s = await street({"m": {"standby": 2}})
+    capacity_bytes = await s.metric("pilotlight_memory_bytes", kind="capacity")
+    assert capacity_bytes == 2**30 - 2 * 300 * 2**20

@@ -9,6 +9,8 @@ import pytest
 from adapters.gguf_lora import write, zeros
 from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.router.foresight import Foresight
+from pilotlight.router.front import Front
+from pilotlight.router.performer import EARLY_S
 
 from .asgi import turn
 from .conftest import Build
@@ -47,6 +49,74 @@ async def test_the_process_is_up_before_the_last_byte(street: Build, beginning: 
     assert names == [
         "fetch", "header", "claim", "process_start", "bytes", "load", "warm_up", "first_token",
     ]  # fmt: skip
+
+
+async def test_a_load_may_be_over_with_the_last_byte(street: Build, beginning: Path) -> None:
+    s = await asked(street, beginning, early="loads")
+    call = s.client.chat()
+    await s.store.reached("m")
+    process = await s.fleet.launched(1)
+    await turn()
+    assert "loaded" in process.last_words()
+    assert call.status is None
+    assert process.exchanges == [], "not even a canary before all is verified"
+    s.store.release("m")
+    assert (await call.done()).status == 200
+    assert len(s.fleet.processes) == 1
+    [start] = (await s.client.get("/pilotlight/v1/cold-starts")).json["cold_starts"]
+    names = [phase["name"] for phase in start["phases"]]
+    assert names[4:] == ["bytes", "load", "warm_up", "first_token"]
+
+
+@pytest.mark.parametrize("standby", [0, 1])
+@pytest.mark.parametrize("early", ["spoils", "fails"])
+async def test_an_early_load_of_no_use_costs_another_process(
+    street: Build, beginning: Path, early: str, standby: int
+) -> None:
+    model = {"options": {"early": early}, "standby": standby}
+    s = await street({"m": model}, absent=["m"])
+    await turn()
+    s.store.beginning = beginning
+    s.store.hold_back("m")
+    call = s.client.chat()
+    await s.store.reached("m")
+    s.store.release("m")
+    assert (await call.done()).status == 200
+    await turn()
+    assert [process.alive for process in s.fleet.processes] == [False, True] + standby * [True]
+
+
+async def test_an_early_load_that_hangs_is_given_up(street: Build, beginning: Path) -> None:
+    s = await asked(street, beginning, early="hangs")
+    call = s.client.chat()
+    await s.store.reached("m")
+    s.store.release("m")
+    await s.clock.run_for(EARLY_S + 1)
+    assert (await call.done()).status == 200
+    assert [process.alive for process in s.fleet.processes] == [False, True]
+
+
+async def test_what_was_loaded_of_bytes_that_were_taken_back_is_not_served(
+    street: Build, beginning: Path
+) -> None:
+    s = await asked(street, beginning, early="loads")
+    s.store.takes_back = True
+    call = s.client.chat()
+    await s.store.reached("m")
+    await s.fleet.launched(1)
+    s.store.release("m")
+    assert (await call.done()).status == 200
+    assert [process.alive for process in s.fleet.processes] == [False, True]
+
+
+def test_another_file_is_not_the_one_that_was_watched(beginning: Path, tmp_path: Path) -> None:
+    front, renamed, other = Front(), tmp_path / "m.gguf", tmp_path / "other.gguf"
+    front.watch(beginning, 100)
+    other.write_bytes(beginning.read_bytes())
+    beginning.rename(renamed)
+    assert front.became(renamed)
+    assert not front.became(other)
+    assert not front.became(tmp_path / "gone")
 
 
 async def test_an_engine_that_needs_the_file_starts_with_the_last_byte(
@@ -126,6 +196,13 @@ def test_a_hole_is_no_header(tmp_path: Path) -> None:
     for verified in (70_000, 150_000, 300_000):
         foresight.watch(path, verified)
     assert not told
+
+
+def test_a_directory_has_its_headers_when_it_is_told_of(tmp_path: Path) -> None:
+    told: list[ModelFiles] = []
+    ref = ModelRef("fake", "m")
+    Foresight(ref, told.append).watch(tmp_path, 1_000)
+    assert told == [ModelFiles(ref, tmp_path, 1_000)]
 
 
 async def test_a_loaded_models_files_are_held_until_it_is_gone(street: Build) -> None:

@@ -23,6 +23,13 @@ GPU_MACHINE = Machine(
 )
 
 
+def bring(build: Path, package: str) -> None:
+    """Have `package` in an environment, as far as a look at it goes."""
+    place = build / "lib" / "python3.11" / "site-packages" / package
+    place.mkdir(parents=True)
+    (place / "__init__.py").touch()
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[str], VllmEngine]:
     """The engine of an environment that is one as far as its record goes."""
@@ -32,6 +39,7 @@ def make(tmp_path: Path) -> Callable[[str], VllmEngine]:
         build.mkdir(parents=True)
         record = {"name": "vllm", "version": "0.32.0", "variant": variant, "digest": "abc"}
         (build / "installed.json").write_text(json.dumps(record))
+        bring(build, "runai_model_streamer")
         (build.parent / "current").symlink_to("abc")
         return choose(tmp_path / "engines", GPU_MACHINE if variant == "cuda" else MACHINE)
 

@@ -67,6 +67,9 @@ class Vllm:
     def _words(message: str) -> bytes:
         return json.dumps({"error": {"message": message, "code": 500}}).encode()
 
+    async def send(self, message: Any) -> None:
+        assert set(message) == {"argv", "env", "grows"}
+
     def last_words(self, lines: int = 5) -> str:
         return ""
 
@@ -287,22 +290,23 @@ def test_room_for_several_at_once(
     kept: int,
     engine: VllmEngine,
     files: ModelFiles,
-    seat: Seat,
 ) -> None:
-    launch = engine.command(seat, job(engine, files, adapter("a"), **given))
-    assert launch.argv[-5:] == (
+    order = engine.order(job(engine, files, adapter("a"), **given))
+    assert order["argv"][-5:] == [
         "--enable-lora", "--max-loras", str(at_once), "--max-cpu-loras", str(kept),
-    )  # fmt: skip
-    assert launch.env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
-    assert "/adapters/a" not in launch.argv, "they come by one way, at the start too"
+    ]  # fmt: skip
+    assert order["env"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert "/adapters/a" not in order["argv"], "they come by one way, at the start too"
 
 
 def test_without_adapters_nothing_is_opened(
     engine: VllmEngine, files: ModelFiles, seat: Seat
 ) -> None:
-    launch = engine.command(seat, ModelJob("m", files, engine.options({})))
-    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in launch.env
-    assert not any("lora" in word for word in launch.argv)
+    bare = ModelJob("m", files, engine.options({}))
+    order = engine.order(bare)
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in order["env"]
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in engine.command(seat, bare).env
+    assert not any("lora" in word for word in order["argv"])
 
 
 def test_adapters_on_a_cpu_are_not_for_ray(engine: VllmEngine) -> None:

@@ -26,7 +26,8 @@ def test_a_chat_model(engine: VllmEngine, files: ModelFiles) -> None:
         Operation.CHAT, Operation.COMPLETIONS, Operation.COUNT_TOKENS,
     }  # fmt: skip
     assert can.stream_usage == "asked"
-    assert not any((can.sleep, can.standby, can.tools, can.vision, can.thinking, can.lora))
+    assert can.standby
+    assert not any((can.sleep, can.tools, can.vision, can.thinking, can.lora))
     chat = can.parameters[Operation.CHAT]
     assert {"top_k", "structured_outputs", "ignore_eos"} <= chat
     assert not {"priority", "reasoning_effort", "parallel_tool_calls", "chat_template"} & chat

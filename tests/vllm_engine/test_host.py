@@ -24,14 +24,15 @@ host = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(host)
 host.watch()
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(worker.pid, repr(sys.stdin.read()), flush=True)
+print(worker.pid, flush=True)
+print(host.take_order(), repr(sys.stdin.read()), flush=True)
 worker.wait()
 """
 
 
 @contextmanager
-def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A server as vLLM's is, with a worker that knows of nothing; and the worker's id."""
+def parked() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A host as vLLM's is, with a worker that knows of nothing; and the worker's id."""
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SERVER), str(engine.HOST)],
         stdin=subprocess.PIPE,
@@ -39,12 +40,25 @@ def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         start_new_session=True,
     ) as server:
         assert server.stdout is not None
-        worker, _, read = server.stdout.readline().partition(b" ")
-        assert read == b"''\n", "the server reads nothing of the watcher's pipe"
         try:
-            yield server, int(worker)
+            yield server, int(server.stdout.readline())
         finally:
             server.kill()
+
+
+@contextmanager
+def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The same with its order taken."""
+    with parked() as (server, worker):
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(b'{"argv": ["--model",')
+        server.stdin.flush()
+        server.stdin.write(b' "m"]}\n')
+        server.stdin.flush()
+        taken = server.stdout.readline()
+        assert taken == b"{'argv': ['--model', 'm']} ''\n", "nothing is left to read"
+        yield server, worker
 
 
 def gone(pid: int, within_s: float = 10.0) -> bool:
@@ -70,6 +84,14 @@ def test_all_go_when_the_gateway_does() -> None:
         server.stdin.close()
         assert gone(worker)
         assert server.wait(10) == -signal.SIGKILL
+
+
+def test_a_parked_one_goes_with_the_gateway_too() -> None:
+    with parked() as (server, worker):
+        assert server.stdin is not None
+        server.stdin.close()
+        assert gone(worker)
+        assert server.wait(10) in (0, -signal.SIGKILL), "it saw the end, or the watcher did"
 
 
 def test_a_stop_is_the_servers_own_affair() -> None:

@@ -34,7 +34,7 @@ def samples(tmp_path: Path) -> dict[str, Any]:
         "scheduling_policy": "priority", "distributed_executor_backend": "ray",
         "attention_backend": "FLASH_ATTN", "performance_mode": "throughput", "runner": "pooling",
         "convert": "embed", "dtype": "float16", "quantization": "fp8",
-        "load_format": "fastsafetensors", "safetensors_load_strategy": "prefetch",
+        "load_format": "runai_streamer", "safetensors_load_strategy": "prefetch",
         "model_impl": "transformers", "tokenizer": "/somewhere", "tokenizer_mode": "hf",
         "config_format": "hf", "chat_template_content_format": "openai",
         "tool_call_parser": "hermes", "reasoning_parser": "qwen3", "generation_config": "vllm",
@@ -69,9 +69,9 @@ def test_every_option_has_a_sample(samples: dict[str, Any]) -> None:
 def test_every_option_changes_what_is_run(
     gpu_engine: VllmEngine, seat: Seat, files: ModelFiles, samples: dict[str, Any]
 ) -> None:
-    def run(**given: Any) -> tuple[tuple[str, ...], dict[str, str]]:
-        launch = gpu_engine.command(seat, ModelJob("m", files, gpu_engine.options(given)))
-        return launch.argv, dict(launch.env)
+    def run(**given: Any) -> tuple[dict[str, Any], dict[str, str]]:
+        job = ModelJob("m", files, gpu_engine.options(given))
+        return gpu_engine.order(job), dict(gpu_engine.command(seat, job).env)
 
     needs = {
         "max_loras": {"enable_lora": True}, "max_lora_rank": {"enable_lora": True},

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pilotlight.core import ModelFiles, Operation
@@ -186,6 +187,62 @@ async def test_a_start_that_fails_says_what_to_do(
             pass
     assert hint in (caught.value.hint or ""), caught.value.message
     assert "Engine core initialization failed" not in caught.value.message
+
+
+async def test_a_standby_becomes_the_server_that_a_start_would_have(
+    real_engine: VllmEngine, fleet: LocalFleet, smol: ModelFiles
+) -> None:
+    """Its engine is forked: it computes with all threads, and goes when its server is killed."""
+    given = {name: value for name, value in GIVEN.items() if name != "threads"}
+    late = ModelJob("smol", smol, real_engine.options({**given, "enable_lora": True}))
+    assert real_engine.capabilities(smol, late.options).standby
+    process = await fleet.launch(real_engine.command(fleet.seat("s1"), None))
+    try:
+        assert await process.receive() == {"event": "parked"}
+        parked_bytes = process.memory_bytes()
+        assert parked_bytes is not None
+        assert 0.75 < real_engine.parked_bytes / parked_bytes < 1.33
+        await real_engine.load(process, late)
+        path, body = real_engine.canary(late)
+        status, _ = await process.client.fetch(path, body, timeout_s=60.0)
+        assert status == 200
+        status, loaded = await process.client.fetch("/v1/load_lora_adapter", b"{}")
+        assert status == 400, loaded  # not 404: what the job alone opens is open
+        assert await _computing_threads(process) == late.options.threads
+        family = _family(process)
+        titles = {" ".join(each.cmdline()) for each in family}
+        assert not any("spawn_main" in title for title in titles), titles
+        kill(process)
+        _, left = psutil.wait_procs(family, timeout=10)
+        assert not left
+    finally:
+        await process.stop(grace_s=0.0)
+
+
+async def test_other_threads_are_those_of_a_start_of_its_own(
+    real_engine: VllmEngine, fleet: LocalFleet, smol: ModelFiles
+) -> None:
+    single = job(real_engine, smol, threads=1)
+    assert not real_engine.capabilities(smol, single.options).standby
+    async with running(fleet, real_engine, single) as process:
+        assert await _computing_threads(process) == 1
+
+
+def _family(process: EngineProcess) -> list[psutil.Process]:
+    assert process.pid is not None
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+async def _computing_threads(process: EngineProcess) -> int:
+    """Those of the engine's that an answer keeps busy."""
+    [core] = [each for each in _family(process) if "EngineCore" in " ".join(each.cmdline())]
+    before_s = {thread.id: thread.user_time for thread in core.threads()}
+    asked = json.dumps({"prompt": "Hi", "max_tokens": 60, "ignore_eos": True}).encode()
+    # Threads that wait for each other crawl where others have the cores.
+    status, _ = await process.client.fetch("/v1/completions", asked, timeout_s=200.0)
+    assert status == 200
+    taken_s = [each.user_time - before_s.get(each.id, 0.0) for each in core.threads()]
+    return sum(taken > max(taken_s) / 4 for taken in taken_s)
 
 
 async def test_a_second_start_finds_what_the_first_compiled(

@@ -22,6 +22,7 @@ class Sleeper:
         self.client = self
         self.asleep = False
         self.asked: list[tuple[str, Any]] = []
+        self.ordered: list[Any] = []
         self._refuses = refuses
 
     async def fetch(
@@ -33,6 +34,9 @@ class Sleeper:
         if self._refuses and path.startswith(self._refuses):
             return 500, b"no"
         return 200, json.dumps({"is_sleeping": self.asleep}).encode()
+
+    async def send(self, message: Any) -> None:
+        self.ordered.append(message)
 
     def last_words(self, lines: int = 5) -> str:
         return ""
@@ -54,6 +58,7 @@ async def test_level_one(gpu_engine: VllmEngine, files: ModelFiles) -> None:
     process, job = await asleep(gpu_engine, files, 1, sleeper)
     await gpu_engine.load(process, job)
     assert sleeper.asked == [("/sleep?level=1", None), ("/wake_up", None)]
+    assert sleeper.ordered == [gpu_engine.order(job)], "it has its model already"
 
 
 async def test_level_two_reads_the_weights_again(gpu_engine: VllmEngine, files: ModelFiles) -> None:

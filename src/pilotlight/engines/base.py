@@ -7,7 +7,7 @@ tests), and a replica walks that process through load, canary, sleep and wake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -279,6 +279,37 @@ class Remembers(Protocol):
             EngineError: a prompt is too long, the disk is full, …
         """
         ...
+
+
+@runtime_checkable
+class LoadsEarly(Protocol):
+    """An engine that begins to load a file whose end is still on its way."""
+
+    def can_load_early(self, job: ModelJob) -> bool:
+        """Whether it can with this job; its file's header is here. Reads that, and nothing else."""
+        ...
+
+    async def load_early(
+        self, process: EngineProcess, job: ModelJob, arrived: AsyncIterator[int]
+    ) -> bool:
+        """Load into a parked process; `arrived` says, ever again, how much of the file is here.
+
+        No byte beyond that is believed. Nothing is answered from it before all of the file was
+        verified, and should it turn out to be another, the process is ended. Returns whether the
+        model is loaded as `load` would have left it; after False the process is of no use.
+
+        Raises:
+            EngineStartError: the same.
+        """
+        ...
+
+
+@runtime_checkable
+class Parks(Protocol):
+    """An engine whose libraries are heavy: what its standbys take is kept free for them."""
+
+    parked_bytes: int
+    """Of one process with its libraries loaded and no model."""
 
 
 class Engine(Protocol):

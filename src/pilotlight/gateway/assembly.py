@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pilotlight.config import Settings
+from pilotlight.engines.base import Engine, Parks
 from pilotlight.engines.registry import FACTORIES, Engines, Factory
 from pilotlight.fleet.base import Fleet
 from pilotlight.gateway.access import Access
@@ -114,7 +115,7 @@ def build(
         settings.data_dir / "prompts",
     )
     metrics = Metrics()
-    capacity = _capacity_bytes(settings, machine)
+    capacity = _capacity_bytes(settings, engines, machine)
     performer = Performer(
         catalogue, fleet, capacity_bytes=capacity, clock=clock, watchers=watchers(metrics)
     )
@@ -160,11 +161,17 @@ def _warmth(
     return Warmth(performer.catalogue, router.state, is_coming, cache, clock)
 
 
-def _capacity_bytes(settings: Settings, machine: Machine) -> int:
-    standbys = sum(model.standby for model in settings.models.values())
-    return capacity_bytes(
-        settings.memory, settings.memory_reserve, standbys * ASLEEP_BYTES, machine
+def _capacity_bytes(settings: Settings, engines: Engines, machine: Machine) -> int:
+    standbys_bytes = sum(
+        model.standby * _parked_bytes(engines.get(model.engine))
+        for model in settings.models.values()
+        if model.standby
     )
+    return capacity_bytes(settings.memory, settings.memory_reserve, standbys_bytes, machine)
+
+
+def _parked_bytes(engine: Engine) -> int:
+    return engine.parked_bytes if isinstance(engine, Parks) else ASLEEP_BYTES
 
 
 def _router(settings: Settings, performer: Performer, clock: Clock) -> Router:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from pilotlight.core import ColdStart
-from pilotlight.engines.base import Engine, EngineClient, EngineProcess, ModelJob, Remembers
+from pilotlight.engines.base import (
+    Engine,
+    EngineClient,
+    EngineProcess,
+    LoadsEarly,
+    ModelJob,
+    Remembers,
+)
 from pilotlight.errors import EngineCrashedError, EngineStartError, PilotlightError
 from pilotlight.fleet.base import Fleet
 from pilotlight.replica.trace import Trace
@@ -47,6 +55,11 @@ class Replica:
 
         self._fleet = fleet
         self._now = now
+        self._early: ModelJob | None = None
+        """The job that the process was made to load before its files were whole."""
+
+        self._is_early = False
+        """Whether that load is done and to be believed."""
 
     @property
     def client(self) -> EngineClient:
@@ -63,6 +76,9 @@ class Replica:
             EngineStartError: with the engine's last words.
         """
         self.trace = trace
+        if self._early is not None and not self._has(self._early):
+            await self._give_up_early()
+            standby = None  # that was the one
         if self.process is None:
             with trace.phase("process_start"):
                 self.process = standby or await self._launch(self.job)
@@ -75,13 +91,46 @@ class Replica:
         with trace.phase("process_start"):
             self.process = standby or await self._launch(None)
 
+    async def load_early(self, arrived: AsyncIterator[int]) -> None:
+        """Beside the download, where the engine can; whatever comes of it, `start` is next."""
+        if self.process is None or not isinstance(self.engine, LoadsEarly):
+            return
+        if not self.engine.can_load_early(self.job):
+            return
+        self._early = self.job
+        try:
+            self._is_early = await self.engine.load_early(self.process, self.job, arrived)
+        except PilotlightError as error:
+            log.warning("model %s: no early load: %s", self.job.name, error.one_line())
+
+    def disbelieve(self) -> None:
+        """What was loaded early was not what the file turned out to be."""
+        self._is_early = False
+
+    @property
+    def loads_early(self) -> bool:
+        """Whether its process was made to load before the files were whole."""
+        return self._early is not None
+
+    def _has(self, early: ModelJob) -> bool:
+        """Whether the process has the model as the job wants it now that its files are whole."""
+        return self._is_early and replace(self.job, files=early.files) == early
+
+    async def _give_up_early(self) -> None:
+        """Its memory may hold anything: another process, and another load."""
+        log.warning("model %s: what was loaded early is of no use; once more", self.job.name)
+        await self.stop(grace_s=0.0)
+        self.process, self._early = None, None
+
     async def _launch(self, job: ModelJob | None) -> EngineProcess:
         return await self._fleet.launch(self.engine.command(self._fleet.seat(self.id), job))
 
     async def _load(self, trace: Trace) -> None:
         assert self.process is not None
-        with trace.phase("load"):
-            await self.engine.load(self.process, self.job)
+        if self._early is None:
+            with trace.phase("load"):
+                await self.engine.load(self.process, self.job)
+        self._early = None  # a wake loads anew
         with trace.phase("warm_up"):
             await self._prove()
         if self.job.system_prompts is not None and isinstance(self.engine, Remembers):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pilotlight.core import Phase
 from pilotlight.router.catalogue import Catalogue, Served
 from pilotlight.router.events import Event, ModelResolved
+from pilotlight.router.front import Front
 from pilotlight.router.watchers import Watchers
 from pilotlight.store.progress import Progress
 
@@ -28,11 +29,16 @@ class Arrivals:
         self._now = now
         self._capacity_bytes = capacity_bytes
         self._coming: dict[str, asyncio.Future[None]] = {}
+        self._fronts: dict[str, Front] = {}
         self._phases: dict[str, tuple[Phase, ...]] = {}
         """Of a model's fetch, for the trace of the start that waited for it."""
 
     def is_coming(self, model: str) -> bool:
         return model in self._coming
+
+    def front(self, model: str) -> Front:
+        """How much is here of a model that is coming."""
+        return self._fronts[model]
 
     async def here(self, model: str) -> None:
         """Until nothing of the model is missing. Raises what its fetch failed with."""
@@ -51,6 +57,7 @@ class Arrivals:
         """
         come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._coming[model] = come
+        self._fronts[model] = Front()
         try:
             await self._bring(model, post)
         except BaseException as error:
@@ -62,7 +69,7 @@ class Arrivals:
                 come.cancel()
             raise
         finally:
-            del self._coming[model]
+            del self._coming[model], self._fronts[model]
             self.downloads.pop(model, None)
         come.set_result(None)
         post(self.resolved(model))
@@ -76,7 +83,8 @@ class Arrivals:
             post(self.resolved(model))
 
         began_s = self._now()
-        files = await self._catalogue.fetch(model, report, foreseen)
+        watch = self._fronts[model].watch
+        files = await self._catalogue.fetch(model, report, foreseen, watch)
         here_s = self._now()
         await self._catalogue.describe(model, files)
         self._phases[model] = (

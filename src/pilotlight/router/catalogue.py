@@ -178,11 +178,13 @@ class Catalogue:
         name: str,
         report: Report | None = None,
         foreseen: Callable[[Served], None] | None = None,
+        watch: Watch | None = None,
     ) -> ModelFiles:
         """Have the files here, verified, and what can be had of its adapters.
 
         `foreseen` is called at most once, with what the model's header told before the rest
-        was here. Nothing is to be loaded from the files named there.
+        was here. What is loaded from the files named there has to wait for its bytes, of which
+        `watch` is told.
 
         Raises:
             StoreError; EngineError of an engine that keeps its models itself.
@@ -196,7 +198,14 @@ class Catalogue:
             if foreseen is not None:
                 foreseen(self._served[name])
 
-        files = await self._fetch(name, report, Foresight(self._refs[name], foresee).watch)
+        foresight = Foresight(self._refs[name], foresee)
+
+        def watched(path: Path, verified_bytes: int) -> None:
+            if watch is not None:
+                watch(path, verified_bytes)
+            foresight.watch(path, verified_bytes)
+
+        files = await self._fetch(name, report, watched)
         await self.overlays.fetch(name, report)
         return files
 

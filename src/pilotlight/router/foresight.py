@@ -13,9 +13,10 @@ FIRST_BYTES = 64 * 2**10
 
 
 class Foresight:
-    """Calls `tell` once, as soon as the verified beginning of a GGUF file holds its header.
+    """Calls `tell` once, as soon as what is verified holds the headers.
 
-    The file has its whole size from the start, and a hole in it reads as zeros. So a header
+    A directory holds them once the store tells of it. Of a GGUF file its beginning is watched:
+    it has its whole size from the start, and a hole in it reads as zeros. So a header
     counts only if it ends within the verified bytes; until then it is tried again each time
     these have doubled, which costs no more than reading it twice.
     """
@@ -26,7 +27,13 @@ class Foresight:
         self._next_bytes: float = FIRST_BYTES
 
     def watch(self, path: Path, verified_bytes: int) -> None:
-        """The first `verified_bytes` of the file at `path` are right. Reads them; blocks for ms."""
+        """The first `verified_bytes` of the file at `path` are right. Reads them; blocks for ms.
+
+        A directory has all headers, and is as large as the model.
+        """
+        if path.is_dir():
+            self._tell(ModelFiles(self._ref, path, verified_bytes))
+            return
         if verified_bytes < self._next_bytes:
             return
         self._next_bytes = 2 * verified_bytes

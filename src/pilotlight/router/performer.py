@@ -66,6 +66,9 @@ PROBE_S = 0.5
 ADAPT_S = 120.0
 """How long an engine may take to exchange its adapters; vLLM takes some 10 ms for each."""
 
+EARLY_S, EARLY_BYTES_S = 20.0, 500e6
+"""What an early load may take from the last byte on, and a byte a second of it more."""
+
 _T = TypeVar("_T")
 
 
@@ -203,11 +206,7 @@ class Performer:
                 if self._takes_standby(name):
                     async with timeout(self._clock, load_timeout_s):
                         await replica.park(trace, standby)
-                trace.begin("bytes")
-                await self.arrivals.here(name)
-                served = self.catalogue.served(name)
-                assert served is not None
-                replica.job = served.job
+                await self._await_bytes(replica, trace)
             self._hold(replica)
             trace.precede(self.arrivals.take_phases(name))
             async with timeout(self._clock, load_timeout_s):
@@ -215,6 +214,28 @@ class Performer:
         except BaseException:
             await replica.stop(grace_s=0.0)
             raise
+
+    async def _await_bytes(self, replica: Replica, trace: Trace) -> None:
+        """Until the model is here; as much of the load as can be done meanwhile is."""
+        name = replica.job.name
+        trace.begin("bytes")
+        front = self.arrivals.front(name)
+        early = self._spawn(replica.load_early(front.follow()))
+        try:
+            await self.arrivals.here(name)
+            if replica.loads_early:
+                trace.begin("load")
+            async with timeout(self._clock, _early_s(replica.job.files.size_bytes)):
+                await early
+        except TimeoutError:
+            replica.disbelieve()
+        finally:
+            early.cancel()
+        served = self.catalogue.served(name)
+        assert served is not None
+        replica.job = served.job
+        if not front.became(served.job.files.path):
+            replica.disbelieve()
 
     def _hold(self, replica: Replica) -> None:
         """The replica's files stay, and those of its former job may go."""
@@ -449,6 +470,10 @@ class Performer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._fleet.close()
+
+
+def _early_s(size_bytes: int) -> float:
+    return EARLY_S + size_bytes / EARLY_BYTES_S
 
 
 def _stalled(replica: Replica, stall_s: float) -> EngineStalledError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pilotlight.store.fetch import Fetched, Peers, fetch
 from pilotlight.store.formats import check_start
 from pilotlight.store.limits import Limits
 from pilotlight.store.partial import discard
+from pilotlight.store.preview import WEIGHTS, Preview
 from pilotlight.store.progress import Board, Reporter, Watch
 from pilotlight.store.publication import Arrived, store
 from pilotlight.store.retry import Retry
@@ -37,6 +39,9 @@ class Arrival:
     limits: Limits
     retry: Retry
     watch: Watch | None = None
+    """Of the one file that an engine is given; of a directory's, `preview` hears."""
+
+    preview: Preview | None = None
     peers: Peers | None = None
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FILES_AT_ONCE))
 
@@ -52,7 +57,7 @@ class Arrival:
             async with asyncio.TaskGroup() as group:
                 tasks = {
                     file.file_name: group.create_task(self._one(file, file.sha256 in here))
-                    for file in self._entry_first()
+                    for file in self._telling_first()
                 }
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -78,13 +83,18 @@ class Arrival:
         unpacked_bytes = file.size_bytes if file.member else 0
         return missing_bytes(self.shelf.partial(file.file_name), file.size_bytes) + unpacked_bytes
 
-    def _entry_first(self) -> list[Description]:
-        """The file whose header tells what the model takes, and then in order."""
-        return sorted(self.listing.files, key=lambda file: file.file_name != self.listing.entry)
+    def _telling_first(self) -> list[Description]:
+        """What tells what the model takes: the entry, or all but weights; then in order."""
+
+        def rank(file: Description) -> tuple[bool, bool]:
+            return file.file_name != self.listing.entry, file.file_name.endswith(WEIGHTS)
+
+        return sorted(self.listing.files, key=rank)
 
     async def _one(self, file: Description, here: bool) -> Arrived:
         if here and file.sha256 is not None:
             self.board.here(file.file_name)
+            self._show(file, self.blobs.path(file.sha256), file.size_bytes or 0)
             return Arrived(file.file_name, file.sha256)
         async with self._gate:
             arrived = await self._bring(file, self.board.of(file.file_name))
@@ -96,13 +106,21 @@ class Arrival:
         partial = self.shelf.partial(file.file_name)
         if file.member is not None:
             return await self._bring_member(file, file.member, partial, reporter)
-        fetched = await self._fetch(file, partial, reporter, self.watch)
+        fetched = await self._fetch(file, partial, reporter, self._watch_of(file))
+        self._show(file, partial, fetched.chunks.size_bytes)
         try:
             check_start(file.file_name, partial)
         except ModelFormatError:
             await in_thread(lambda tick: discard(partial))
             raise
         return await self._keep(file, partial, fetched)
+
+    def _watch_of(self, file: Description) -> Watch | None:
+        return self.watch if self.preview is None else functools.partial(self.preview.take, file)
+
+    def _show(self, file: Description, path: Path, verified_bytes: int) -> None:
+        if self.preview is not None:
+            self.preview.take(file, path, verified_bytes)
 
     async def _fetch(
         self, file: Description, partial: Path, reporter: Reporter, watch: Watch | None

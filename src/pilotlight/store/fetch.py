@@ -66,8 +66,9 @@ async def fetch(
     """Bring all bytes of `description` to `target`, verified when this returns.
 
     The caller holds the model's lock. `watch` is called on the event loop with `target` and how
-    many bytes from its front on have arrived, been hashed and noted. Cancelled or killed,
-    what has arrived stays and is continued by the next call. `peers` help with a file of
+    many bytes from its front on have arrived, been hashed and noted; 0 says that some of them were
+    others than they should have been. Cancelled or killed, what has arrived stays and is continued
+    by the next call. `peers` help with a file of
     known hash and size; they can't spoil it.
 
     Raises:
@@ -87,6 +88,7 @@ async def fetch(
             if not resumed:
                 raise
             # What an earlier process left may be of a version that is no longer there: once more.
+            job.void()
             await in_thread(lambda tick: partial.restart(_origin(description)))
             return await job.complete(None)
     except DigestError:
@@ -112,6 +114,7 @@ class _Job:
             from_peers = await self._download(workers, peers)
             if from_peers and self.partial.sha256 != self.description.sha256:
                 _log.warning("peers sent wrong bytes of %r", self.description.file_name)
+                self.void()
                 await workers.run(lambda: self.partial.forget(from_peers))
                 await self._download(workers, None)
         finally:
@@ -125,6 +128,11 @@ class _Job:
                 hint="the file was changed or damaged on the way; don't use it",
             )
         return Fetched(sha256, chunks)
+
+    def void(self) -> None:
+        """Who has read the file's front already must read it again."""
+        if self.watch is not None:
+            self.watch(self.partial.path, 0)
 
     async def _download(self, workers: Workers, peers: Peers | None) -> set[int]:
         """Attempts, each from the beginning, until the server keeps to one version.
@@ -144,6 +152,7 @@ class _Job:
                     await self._attempt(trail, workers, plain, peers, from_peers)
                 except AnewError as error:
                     plain = plain or error.plain
+                    self.void()
                     origin = _origin(self.description)
                     await workers.run(lambda: self.partial.restart(origin))
                     raise

@@ -20,6 +20,7 @@ from pilotlight.store.journal import arrived_bytes
 from pilotlight.store.limits import Limits
 from pilotlight.store.lock import exclusive
 from pilotlight.store.pins import check_arrived, with_pin
+from pilotlight.store.preview import Preview
 from pilotlight.store.progress import Board, Reporter, Watch
 from pilotlight.store.publication import Arrived, publish, settle
 from pilotlight.store.retry import Retry
@@ -103,6 +104,7 @@ class Intake:
         reporter: Reporter,
         watch: Watch | None,
     ) -> None:
+        preview = _preview(shelf, listing, watch)
         arrival = Arrival(
             shelf=shelf,
             blobs=self._blobs,
@@ -111,9 +113,14 @@ class Intake:
             limits=self._limits,
             retry=self._retry,
             watch=watch,
+            preview=preview,
             peers=self._peers,
         )
-        arrived = await arrival.complete()
+        try:
+            arrived = await arrival.complete()
+        finally:
+            if preview is not None:
+                preview.remove()
         try:
             check_arrived(arrived, pin)
             snapshot = _snapshot(ref, listing, arrived)
@@ -156,6 +163,13 @@ class Intake:
                 f"can't be written: {error.strerror}",
                 hint="set store.directory or data_dir to a directory you may write to",
             ) from error
+
+
+def _preview(shelf: Shelf, listing: Listing, watch: Watch | None) -> Preview | None:
+    """Of a model that is a directory; one in a file tells by its beginning."""
+    if watch is None or listing.entry is not None:
+        return None
+    return Preview(shelf.preview, listing.files, watch)
 
 
 def _snapshot(ref: ModelRef, listing: Listing, arrived: Sequence[Arrived]) -> Snapshot:

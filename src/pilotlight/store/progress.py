@@ -38,7 +38,13 @@ class Progress:
 Report = Callable[[Progress], None]
 
 Watch = Callable[[Path, int], None]
-"""Called on the event loop with a partial file and how many bytes from its front are verified."""
+"""Called on the event loop with a partial file and how many bytes from its front are verified.
+
+0 says that some of those told before were not the file's: who has read them reads them again.
+
+Of a model that is a directory it is called once: with a directory in which nothing but weights
+is missing, and the model's size.
+"""
 
 
 @dataclass(frozen=True, slots=True)

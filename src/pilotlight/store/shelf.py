@@ -4,6 +4,7 @@ models/<scheme>-<name>-<hash of the ref>/
     snapshot.json           which files it is, written last: what vouches for the rest
     files/<name>            relative links into blobs/, under the names the model's source has
     <file>.partial          arriving, with a journal beside it
+    !preview.partial        links to what of several files is enough for whoever reads headers
     hashed.json             hashes of files of the user's own, used where they are
     lock                    held while somebody fetches
     use                     held, shared, by every server that has the model loaded
@@ -67,6 +68,11 @@ class Shelf:
     @property
     def snapshot_path(self) -> Path:
         return self.directory / "snapshot.json"
+
+    @property
+    def preview(self) -> Path:
+        """What is known of a directory that still arrives; no file's own name becomes this."""
+        return self.directory / "!preview.partial"
 
     def partial(self, name: str) -> Path:
         """Where the file arrives: a name in this directory also for one with directories."""

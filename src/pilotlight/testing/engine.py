@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,23 @@ class FakeEngine:
             message = await process.receive()
         if message["event"] == "failed":
             raise EngineStartError(f"{job.name!r} did not load", last_words=message["error"])
+
+    def can_load_early(self, job: ModelJob) -> bool:
+        return job.options.early is not None
+
+    async def load_early(
+        self, process: EngineProcess, job: ModelJob, arrived: AsyncIterator[int]
+    ) -> bool:
+        """As the option `early` says, once all of the file is here."""
+        async for here_bytes in arrived:
+            if here_bytes >= job.files.size_bytes:
+                break
+        if job.options.early == "hangs":
+            await asyncio.Event().wait()
+        if job.options.early == "fails":
+            await process.stop(grace_s=0.0)
+        await self.load(process, job)
+        return bool(job.options.early == "loads")
 
     async def unload(self, process: EngineProcess) -> None:
         await process.send({"op": "unload"})

@@ -43,6 +43,9 @@ class FakeOptions:
 
     sleep: bool = True
     standby: bool = True
+    early: str | None = None
+    """What comes of an early load: it ``loads``, ``spoils``, ``fails`` or ``hangs``."""
+
     vision: bool = False
     tools: bool = True
     lora: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pilotlight.core import ModelFiles, ModelRef
@@ -31,7 +32,10 @@ class FakeStore:
         """Words with which the next fetches fail."""
 
         self.beginning: Path | None = None
-        """A file of which every fetch says at once that it is here to its end."""
+        """A file of which every fetch says at once that it is here to its end, and which it is."""
+
+        self.takes_back = False
+        """Whether every fetch says at its end that what it told of was something else."""
 
         self.fetched: list[str] = []
         """Names that had to be fetched, in order."""
@@ -74,9 +78,11 @@ class FakeStore:
             raise SourceError(f"the fake store has no {str(ref)!r}", hint="use fake:<name>")
         if digest not in (None, FAKE_DIGEST):
             raise DigestError(f"{ref} has digest {FAKE_DIGEST!r}, expected {digest!r}")
-        if ref.locator in self._absent:
-            await self._fetch(ref, report, watch)
-        return fake_files(ref.locator, self._size_bytes)
+        files = fake_files(ref.locator, self._size_bytes)
+        if ref.locator not in self._absent:
+            return files
+        await self._fetch(ref, report, watch)
+        return files if self.beginning is None else replace(files, path=self.beginning)
 
     async def _fetch(
         self,
@@ -90,6 +96,8 @@ class FakeStore:
         if watch is not None and self.beginning is not None:
             watch(self.beginning, self.beginning.stat().st_size)
         await self._gates.enter(f"fetch:{ref.locator}")
+        if watch is not None and self.beginning is not None and self.takes_back:
+            watch(self.beginning, 0)
         if self.fail is not None:
             raise SourceError(self.fail, hint="try again")
         self._absent.discard(ref.locator)

@@ -7,12 +7,15 @@ JSON lines on stdin and answers with JSON lines on descriptor 3::
     → (started)                                    {"event": "parked"}
     → {"op": "load", "params": {path: value, …}}   {"event": "ready", "load_ms": …}
                                                    {"event": "failed", "error": …}
+    → {"op": "load", …, "size_bytes": …}           the same with "copied_bytes", see gate.py
+    → {"arrived_bytes": …}                         (nothing)
     → {"op": "unload"}                             {"event": "parked"}
     → (end of file)                                exits, also from within a load
 
 The wheel holds the interpreter's lock while it loads, so no thread of ours could
 see the end of stdin then: for that time the kernel is asked to kill us with SIGIO.
-The owner sends nothing while a load is under way.
+The owner sends nothing while a load is under way, but for what of a file of `size_bytes`
+has arrived: then stdin is read in the gate, until all has.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 CHANNEL_FD = 3
@@ -58,24 +63,47 @@ class Host:
         self.listen_at = listen_at
         self.secret = secret
         self.server: Any = None
+        self.inbox = Inbox()
 
     def run(self) -> None:
         say({"event": "parked"})
         acts: dict[str, Callable[..., dict[str, Any]]] = {"load": self.load, "unload": self.unload}
-        for order in orders():
-            say(acts[order.pop("op")](**order))
-        os._exit(0)  # skips the model's destructors: the kernel frees faster
+        while True:
+            order = self.inbox.next()
+            if "op" in order:  # else more arrived of a file whose load has failed
+                say(acts[order.pop("op")](**order))
 
-    def load(self, params: dict[str, Any]) -> dict[str, Any]:
+    def load(self, params: dict[str, Any], size_bytes: int | None = None) -> dict[str, Any]:
         started = time.monotonic()
+        arriving = Arriving(self.inbox, size_bytes)
         try:
-            self.server = self.wheel.Server(self.common_params(params))
+            common = self.common_params(params)
+            gate: Any = self.gate(params["model.path"], arriving) if size_bytes else nullcontext()
+            with gate:
+                arriving.begin()
+                self.server = self.wheel.Server(common)
             self.await_loop()
+            arriving.await_bytes(size_bytes or 0)
         except Exception as error:
             return {"event": "failed", "error": f"{type(error).__name__}: {error}"}
         finally:
             watch_stdin(False)
-        return {"event": "ready", "load_ms": (time.monotonic() - started) * 1000}
+        ready = {"event": "ready", "load_ms": (time.monotonic() - started) * 1000}
+        return ready if size_bytes is None else {**ready, "copied_bytes": gate.copied_bytes}
+
+    def gate(self, path: str, arriving: Arriving) -> AbstractContextManager[Any]:
+        """From the file beside this one, which nobody else pays for."""
+        from importlib.util import module_from_spec, spec_from_file_location
+
+        beside = os.path.join(os.path.dirname(__file__), "gate.py")
+        found = spec_from_file_location("gate", beside)
+        assert found is not None
+        assert found.loader is not None
+        module = module_from_spec(found)
+        found.loader.exec_module(module)
+        library = sys.modules[f"{self.wheel.__name__}.{self.wheel.__name__}"].__file__
+        gate: AbstractContextManager[Any] = module.Gate(library, path, arriving.await_bytes)
+        return gate
 
     def await_loop(self) -> None:
         """Until the server's own loop runs, for only that answers this question.
@@ -101,7 +129,6 @@ class Host:
         params.api_keys = [self.secret]
         if os.path.lexists(self.listen_at):
             os.unlink(self.listen_at)  # binding to one that is there fails
-        watch_stdin(True)
         return params
 
     def assign(self, holder: Any, path: list[str], value: Any) -> None:
@@ -122,11 +149,41 @@ class Host:
         return set(value) if isinstance(current, set) else value
 
 
-def orders() -> Iterator[dict[str, Any]]:
-    rest = b""
-    while chunk := os.read(0, 1 << 16):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from map(json.loads, lines)
+class Inbox:
+    """The owner's messages, one at a time; where they end, so does the process."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self.lines: deque[bytes] = deque()
+
+    def next(self) -> dict[str, Any]:
+        while not self.lines:
+            chunk = os.read(0, 1 << 16)
+            if not chunk:
+                os._exit(0)  # skips the model's destructors: the kernel frees faster
+            *lines, self.rest = (self.rest + chunk).split(b"\n")
+            self.lines.extend(lines)
+        message: dict[str, Any] = json.loads(self.lines.popleft())
+        return message
+
+
+class Arriving:
+    """How much of the model's file is here; `None` of one that was whole before the load."""
+
+    def __init__(self, inbox: Inbox, size_bytes: int | None) -> None:
+        self.inbox = inbox
+        self.size_bytes = size_bytes
+        self.here_bytes = 0
+
+    def begin(self) -> None:
+        """When nothing more is to be read from stdin, its end has to be noticed otherwise."""
+        if self.size_bytes is None or self.here_bytes >= self.size_bytes:
+            watch_stdin(True)
+
+    def await_bytes(self, wanted_bytes: int) -> None:
+        while self.here_bytes < wanted_bytes:
+            self.here_bytes = self.inbox.next()["arrived_bytes"]
+            self.begin()
 
 
 def watch_stdin(on: bool) -> None:

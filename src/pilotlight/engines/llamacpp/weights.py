@@ -39,6 +39,12 @@ def repacked_bytes(tensor: TensorInfo, types: Collection[str], tied: bool) -> in
     return tensor.size_bytes if fits and not looked_up and tensor.type_name in types else 0
 
 
+def copied_bytes(header: GgufHeader, instruction_sets: Collection[str]) -> int:
+    """All that a load copies on these processors, unless it is told not to."""
+    types, tied = repacked_types(instruction_sets), is_tied(header)
+    return sum(repacked_bytes(tensor, types, tied) for tensor in header.tensors)
+
+
 def is_tied(header: GgufHeader) -> bool:
     return all(tensor.name != _OUTPUT for tensor in header.tensors)
 

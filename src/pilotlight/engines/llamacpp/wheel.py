@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
-from pilotlight.engines.llamacpp import failure
+from pilotlight.engines.llamacpp import failure, weights
 from pilotlight.engines.llamacpp.adapters import loaded_options
 from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.options import Options
 from pilotlight.engines.llamacpp.parameters import parameters
 from pilotlight.engines.llamacpp.parameters import refuse as refuse_parameters
 from pilotlight.engines.llamacpp.prompt_shelf import shelf_of
-from pilotlight.errors import EngineStartError
+from pilotlight.engines.llamacpp.sizing import header_of
+from pilotlight.errors import EngineStartError, PilotlightError
 from pilotlight.machine import Machine
 
 HOST = Path(__file__).with_name("host.py")
@@ -59,17 +61,44 @@ class WheelEngine(LlamacppEngine):
         )
 
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
-        order = {"op": "load", "params": self.params(job)}
+        await self._order(process, job)
+        await _outcome(process, job)
+
+    def can_load_early(self, job: ModelJob) -> bool:
+        """With a map of one file, and on a CPU: there is no GPU path that was ever tried."""
+        options: Options = job.options
+        is_split = "split.count" in header_of(job.files.path).metadata
+        plain = options.mmap is not False and not options.mlock and not options.warmup
+        moved = options.override_tensor is not None or bool(options.cpu_moe_layers)
+        return plain and not (is_split or moved or self.offloads or options.speculative)
+
+    async def load_early(
+        self, process: EngineProcess, job: ModelJob, arrived: AsyncIterator[int]
+    ) -> bool:
+        """The header says how much llama.cpp copies. If it copied anything else, it did so in a
+        way that nobody waited for."""
+        size_bytes = job.files.size_bytes
+        await self._order(process, job, size_bytes=size_bytes)
+        telling = asyncio.create_task(_tell(process, size_bytes, arrived))
+        try:
+            answer = await _outcome(process, job)
+        finally:
+            telling.cancel()
+        return bool(answer["copied_bytes"] == self._copied_bytes(job))
+
+    def _copied_bytes(self, job: ModelJob) -> int:
+        if job.options.repack is False:
+            return 0
+        return weights.copied_bytes(header_of(job.files.path), self._machine.instruction_sets)
+
+    async def _order(self, process: EngineProcess, job: ModelJob, **more: Any) -> None:
+        order = {"op": "load", "params": self.params(job), **more}
         if (shelf := shelf_of(job)) is not None:
             shelf.make()
         try:
             await process.send(order)
-            answer = await _outcome(process)
         except EngineStartError:
-            how = f"the engine ended: {await process.wait()}"
-            raise await failure.start_error(process, job.name, how) from None
-        if answer["event"] == "failed":
-            raise await failure.start_error(process, job.name, answer["error"])
+            raise await _ended(process, job) from None
 
     def params(self, job: ModelJob) -> dict[str, Any]:
         sizing = self.launch_sizing(job)
@@ -92,8 +121,25 @@ def _prompts(job: ModelJob) -> dict[str, Any]:
     return {} if shelf is None else {"slot_save_path": f"{shelf.directory}/"}
 
 
-async def _outcome(process: EngineProcess) -> dict[str, Any]:
+async def _tell(process: EngineProcess, size_bytes: int, arrived: AsyncIterator[int]) -> None:
+    async for here_bytes in arrived:
+        await process.send({"arrived_bytes": here_bytes})
+        if here_bytes >= size_bytes:
+            return  # from then on, any word would end the process
+
+
+async def _outcome(process: EngineProcess, job: ModelJob) -> dict[str, Any]:
     """The answer to a load; the host's word that it is parked may still be unread before it."""
-    while (answer := await process.receive())["event"] == "parked":
-        pass
+    try:
+        while (answer := await process.receive())["event"] == "parked":
+            pass
+    except EngineStartError:
+        raise await _ended(process, job) from None
+    if answer["event"] == "failed":
+        raise await failure.start_error(process, job.name, answer["error"])
     return answer
+
+
+async def _ended(process: EngineProcess, job: ModelJob) -> PilotlightError:
+    how = f"the engine ended: {await process.wait()}"
+    return await failure.start_error(process, job.name, how)

@@ -40,6 +40,7 @@ class TransformersEngine:
     """`engines.base.Engine`. One host process can be loaded, unloaded and loaded again."""
 
     name = NAME
+    parked_bytes = memory.PARKED_BYTES
 
     def __init__(self, directory: Path, machine: Machine) -> None:
         """`directory` is where engines are installed; it may be empty until one is launched."""

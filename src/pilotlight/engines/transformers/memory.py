@@ -16,6 +16,9 @@ from pilotlight.store.safetensors import bytes_of
 PROCESS_BYTES = 500 * 2**20
 """Python, torch and transformers with nothing loaded."""
 
+PARKED_BYTES = 400 * 2**20
+"""What of that is there before a model is; measured."""
+
 CUDA_PROCESS_BYTES = 1800 * 2**20
 """The same with CUDA's libraries and driver."""
 
@@ -98,18 +101,21 @@ def _kv_bytes(checkpoint: Checkpoint, sizing: Sizing, options: Options, number_b
     if not sizing.generates:
         return 0
     layers = checkpoint.number("num_hidden_layers", "n_layer", "num_layers") or 0
-    columns = [_columns(checkpoint, index, sizing.context) for index in range(layers)]
+    columns = _columns(checkpoint, layers, sizing.context)
     copied = max(columns, default=0)
     per_column = _values_per_token(checkpoint) * number_bytes * options.parallel
     return round((sum(columns) + copied) * per_column * _HOLES)
 
 
-def _columns(checkpoint: Checkpoint, layer: int, context: int) -> int:
-    """What a layer keeps of an answer: all of it, or its window."""
+def _columns(checkpoint: Checkpoint, layers: int, context: int) -> list[int]:
+    """What each layer keeps of an answer: all of it, or its window."""
     kinds = checkpoint.text.get("layer_types")
     window = checkpoint.number("sliding_window")
-    slides = isinstance(kinds, list) and layer < len(kinds) and "sliding" in str(kinds[layer])
-    return min(context, window) if slides and window else context
+    if not isinstance(kinds, list) or not window:
+        return [context] * layers
+    sliding = ["sliding" in str(kind) for kind in kinds[:layers]]
+    sliding += [False] * (layers - len(sliding))
+    return [min(context, window) if slides else context for slides in sliding]
 
 
 def _values_per_token(checkpoint: Checkpoint) -> int:

@@ -1,4 +1,4 @@
-"""vLLM as an engine: its own server in its own environment, one model from start to end."""
+"""vLLM as an engine: its own server in its own environment, one model once it has one."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from pilotlight.engines.vllm import (
 )
 from pilotlight.engines.vllm.directory import read
 from pilotlight.engines.vllm.flags import flags
+from pilotlight.engines.vllm.loaders import check_loader
 from pilotlight.engines.vllm.options import PICKLED, Options, complete
 from pilotlight.engines.vllm.sizing import Sizing, size
 from pilotlight.engines.vllm.tasks import Task, scores, task_of
-from pilotlight.engines.vllm.variables import CACHE, variables
+from pilotlight.engines.vllm.variables import CACHE, at_order, at_start, is_alone
 from pilotlight.errors import (
     EngineCrashedError,
     EngineError,
@@ -69,6 +70,7 @@ class VllmEngine:
     """`engines.base.Engine`, and `Adapts`."""
 
     name = "vllm"
+    parked_bytes = memory.PARKED_BYTES
 
     def __init__(self, environment: Environment, machine: Machine) -> None:
         self._environment = environment
@@ -78,7 +80,9 @@ class VllmEngine:
         self.build = f"vllm {environment.version} ({environment.record.variant})"
 
     def options(self, given: Mapping[str, Any]) -> Options:
-        return complete(given, self._machine, self._gpu)
+        options = complete(given, self._machine, self._gpu)
+        check_loader(options.load_format, self._environment.root, gpu=self._gpu)
+        return options
 
     def owns(self, ref: ModelRef) -> bool:
         return False
@@ -107,6 +111,7 @@ class VllmEngine:
             parameters={each: fields.get(each, frozenset()) for each in operations},
             lacks=request_fields.LACKS,
             sleep=bool(options.sleep_level),
+            standby=self._at_start(options) == self._at_start(self.options({})),
             tools=chats and options.tool_call_parser is not None,
             vision=chats and request_fields.is_multimodal(checkpoint),
             thinking=chats and options.reasoning_parser is not None,
@@ -120,33 +125,43 @@ class VllmEngine:
         return ENDPOINTS[operation]
 
     def command(self, seat: Seat, job: ModelJob | None) -> Launch:
-        if job is None:
-            raise EngineStartError(
-                "vLLM can't wait without a model", hint="set the model's standby to 0"
-            )
-        checkpoint = _checkpoint(job)
-        sizing = self._sizing(checkpoint, job.options)
+        """The same host for a job and for a standby, but for what a job's options ask of its start.
+
+        Without a job it has the variables of a model without options.
+        """
+        if job is not None:
+            _checkpoint(job)  # what can't be loaded is said before anything is started
         environment = self._environment
+        secrets = {"ENGINE_SOCKET": str(seat.socket), "VLLM_API_KEY": seat.secret}
         return Launch(
-            argv=(
-                *(str(environment.python), "-I", str(HOST)),
-                *("--model", str(job.files.path), "--served-model-name", job.name),
-                *("--uds", str(seat.socket), "--middleware", "__main__.Door"),
-                *flags(job.options, sizing, gpu=self._gpu),
-            ),
+            argv=(str(environment.python), "-I", str(HOST)),
             seat=seat,
-            env=variables(
-                job.options,
-                seat.secret,
-                environment.root.parent / CACHE,
-                environment.root / "bin",
-                os.environ.get("PATH", os.defpath),
-                gpu=self._gpu,
-            ),
+            env={**self._at_start(job.options if job else self.options({})), **secrets},
+            channel=True,
         )
 
+    def _at_start(self, options: Options) -> dict[str, str]:
+        root = self._environment.root
+        path = os.environ.get("PATH", os.defpath)
+        return at_start(options, root.parent / CACHE, root / "bin", path, gpu=self._gpu)
+
+    def order(self, job: ModelJob) -> dict[str, Any]:
+        """What makes a host vLLM's server for `job`. Raises EngineStartError."""
+        sizing = self._sizing(_checkpoint(job), job.options)
+        return {
+            "argv": [
+                *("--model", str(job.files.path), "--served-model-name", job.name),
+                *flags(job.options, sizing, gpu=self._gpu),
+            ],
+            "env": at_order(job.options, gpu=self._gpu),
+            # With GPUs, a fork would count on nothing having touched them: vLLM spawns there.
+            "grows": not self._gpu and is_alone(job.options),
+        }
+
     async def load(self, process: EngineProcess, job: ModelJob) -> None:
-        """It loads as it starts; this watches until it answers that it is healthy."""
+        """Have the host load it, or an unloaded one wake; then watch until it is healthy."""
+        if process not in self._levels:
+            await self._send(process, job)
         self._levels[process] = job.options.sleep_level or 0
         told: str | None = None
         looks = 0
@@ -160,6 +175,14 @@ class VllmEngine:
             looks += 1
             await asyncio.sleep(READY_POLL_S)
         raise failure.start_error(process, job.name, f"the engine ended: {await process.wait()}")
+
+    async def _send(self, process: EngineProcess, job: ModelJob) -> None:
+        order = self.order(job)
+        try:
+            await process.send(order)
+        except EngineStartError:
+            how = f"the engine ended: {await process.wait()}"
+            raise failure.start_error(process, job.name, how) from None
 
     async def _wake(self, process: EngineProcess, options: Options) -> None:
         if not options.sleep_level or not await sleeping.is_asleep(process.client):

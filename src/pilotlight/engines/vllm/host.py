@@ -1,4 +1,14 @@
-"""vLLM's own server, in a house that nobody leaves or enters unseen: host.py --model …
+"""vLLM's own server, in a house that nobody leaves or enters unseen.
+
+It imports vLLM and only then asks what to serve, so that this is done while a model's bytes
+are still on their way. It is told on stdin, in one line of JSON, and answers on descriptor 3::
+
+    → (started, vLLM imported)                             {"event": "parked"}
+    → {"argv": […], "env": {name: value, …}, "grows": …}   is vLLM's server from here on
+    → (end of file)                                        ends, whatever goes on
+
+Its start has `ENGINE_SOCKET`, `VLLM_API_KEY` and all variables that vLLM reads as it is
+imported; see variables.py. `grows` has vLLM's engine forked from here; see zygote.py.
 
 Runs in vLLM's environment, so it imports nothing of Pilotlight, and nothing
 heavy at its top: each process that vLLM spawns runs this file again. It adds
@@ -19,11 +29,16 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib
 import json
 import os
 import secrets
+import select
 import signal
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -34,21 +49,19 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 TAG = " #"
 """Before an adapter's tag: no name that a client may use has a space."""
 
+CHANNEL_FD = 3
 _PR_SET_PDEATHSIG = 1
 _PARENT_GONE = signal.SIGUSR1
 
 
 def watch() -> None:
-    """Fork the watcher; returns in the server, whose standard input is then empty.
+    """Fork the watcher; returns in the server.
 
     The server itself can't do this: the kernel kills it together with the gateway.
     """
     server = os.getpid()
     if os.fork() == 0:
         _wait_for_an_end(server)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
 
 
 def _wait_for_an_end(server: int) -> None:
@@ -58,9 +71,31 @@ def _wait_for_an_end(server: int) -> None:
     signal.signal(_PARENT_GONE, lambda *_: os.killpg(0, signal.SIGKILL))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _PARENT_GONE)
     if os.getppid() == server:  # it may have gone before prctl
-        while os.read(0, 4096):
-            pass
+        _wait_for_hangup(0)
     os.killpg(0, signal.SIGKILL)
+
+
+def _wait_for_hangup(descriptor: int) -> None:
+    """Until its other end is closed; what comes before that is for the server to read."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    while not poll.poll():
+        pass
+
+
+def take_order() -> dict[str, Any]:
+    """The line on standard input, which is empty for whoever reads it afterwards."""
+    line = b""
+    while not line.endswith(b"\n"):
+        more = os.read(0, 1 << 16)
+        if not more:
+            os._exit(0)
+        line += more
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    order: dict[str, Any] = json.loads(line)
+    return order
 
 
 class Door:
@@ -207,24 +242,75 @@ def mend_answers() -> None:
 
 
 def mend_kernels() -> None:
-    from vllm.platforms import current_platform
-
-    if current_platform.is_cpu():
+    if _on_cpu():
         from vllm.lora import model_manager
 
         keep_the_last_slot_empty(model_manager)
 
 
-if __name__ == "__main__":
-    watch()
+def import_all() -> None:
+    """What a start spends its time on, and what needs to know nothing of the model."""
+    importlib.import_module("vllm.entrypoints.launchers.api_server.entry")
+    importlib.import_module("vllm.v1.engine.async_llm")
+    if _on_cpu():
+        # The engine's part, for the fork. It stands in for what torch has on GPUs alone, which
+        # makes no difference to the server: that computes nothing.
+        importlib.import_module("vllm.v1.engine.core")
+        importlib.import_module("vllm.v1.worker.cpu_worker")
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def grow_engine() -> None:
+    """Have vLLM's engine forked from what is imported here, rather than import it again."""
+    zygote = _beside("zygote")
+    engine = zygote.Zygote()
+    if not zygote.others_are_gone():
+        engine.close()
+        return
+    from vllm.v1.engine import utils
+
+    zygote.adopt(utils, engine)
+
+
+def _beside(name: str) -> Any:
+    """A module in this file's directory, which is on no path. What it defines can be pickled."""
+    full_name = f"pilotlight_vllm_{name}"
+    spec = spec_from_file_location(full_name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[full_name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def serve(order: dict[str, Any]) -> None:
+    """Become vLLM's server."""
     # Not vLLM's own command line: that asks for a distribution called vllm, and the build for
     # CPUs has another name.
     from vllm.entrypoints.launchers.api_server.entry import main
 
+    os.environ.update(order["env"])
+    socket = os.environ.pop("ENGINE_SOCKET")
+    sys.argv[1:] = ["--uds", socket, "--middleware", "__main__.Door", *order["argv"]]
     if has_adapters():
         mend_answers()
         mend_kernels()
+    if order["grows"]:
+        grow_engine()
     main()
+
+
+if __name__ == "__main__":
+    watch()
+    import_all()
+    os.write(CHANNEL_FD, b'{"event": "parked"}\n')
+    serve(take_order())
 
 # A process that vLLM spawned, before it runs what it was spawned for; a forked one has it all.
 if __name__ == "__mp_main__" and has_adapters():

@@ -24,6 +24,12 @@ SERVER_BYTES = 630 * MIB
 CORE_BYTES = 530 * MIB
 WORKER_BYTES = 920 * MIB
 
+PARKED_BYTES = 620 * MIB
+"""A host that has imported vLLM and knows no model yet; measured so too."""
+
+FORKED_BYTES = 250 * MIB
+"""What an engine that was forked from its server goes on sharing with it; see zygote.py."""
+
 GPU_WORKER_BYTES = 3072 * MIB
 """Host memory of a worker with CUDA's libraries; an estimate, for no GPU was at hand."""
 
@@ -48,7 +54,7 @@ def predict(
     parts = {
         "weights": weights * options.data_parallel_size,
         "kv": kv * workers,
-        "process": SERVER_BYTES + (0 if alone else CORE_BYTES) + workers * WORKER_BYTES,
+        "process": SERVER_BYTES + workers * WORKER_BYTES + (-FORKED_BYTES if alone else CORE_BYTES),
         # One more is kept empty; see host.py.
         "adapter_slots": adapter_slots_bytes(checkpoint, options, spare=1),
     }

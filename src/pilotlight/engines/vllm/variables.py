@@ -1,4 +1,7 @@
-"""The environment vLLM runs in. Pure: what isn't an option of its command line is set here."""
+"""The environment vLLM runs in. Pure: what isn't an option of its command line is set here.
+
+In two parts, because a process may have imported vLLM before it knows its model.
+"""
 
 from __future__ import annotations
 
@@ -29,40 +32,47 @@ _CPU: Mapping[str, str] = {
     "VLLM_USE_AOT_COMPILE": "0",
     # Its pinning assumes a machine of its own; threads are bounded by OMP_NUM_THREADS.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # vLLM sets it itself, and too late for an engine that was forked from its server.
+    "TORCHINDUCTOR_CPP_DYNAMIC_THREADS": "1",
 }
 
 OWNED = frozenset({
     *_FIXED, *_CPU, "VLLM_API_KEY", "VLLM_SERVER_DEV_MODE", "VLLM_CACHE_ROOT", "VLLM_LOGGING_LEVEL",
     "VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_CPU_KVCACHE_SPACE", "TORCHINDUCTOR_CACHE_DIR",
-    "OMP_NUM_THREADS", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_ALLOW_INSECURE_SERIALIZATION",
-    "VLLM_PLUGINS",
+    "OMP_NUM_THREADS", "ENGINE_SOCKET", "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
+    "VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_PLUGINS",
 })  # fmt: skip
 """Variables that are set here or would open what is closed here; no option sets them."""
 
 
-def variables(
-    options: Options, secret: str, cache: Path, programs: Path, path: str, *, gpu: bool
+def at_start(
+    options: Options, cache: Path, programs: Path, path: str, *, gpu: bool
 ) -> dict[str, str]:
-    """For one process; `programs` holds ninja and its like, and `path` is the PATH so far."""
+    """What vLLM and its libraries may read as they are imported; all that users name is here.
+
+    `programs` holds ninja and its like, and `path` is the PATH so far.
+    """
     return {
         **_FIXED,
-        **({} if gpu else _on_cpu(options)),
+        **({} if gpu else _CPU),
+        **({"OMP_NUM_THREADS": str(options.threads)} if options.threads and not gpu else {}),
         **dict(options.env),
-        "VLLM_API_KEY": secret,
         "VLLM_LOGGING_LEVEL": options.log_level.upper(),
         "VLLM_CACHE_ROOT": str(cache),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "PATH": f"{programs}:{path}",
+        # A default of its command line is made of it.
         **({"VLLM_SERVER_DEV_MODE": "1"} if options.sleep_level else {}),
-        **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if options.enable_lora else {}),
     }
 
 
-def _on_cpu(options: Options) -> dict[str, str]:
-    threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-    # One worker can live in the engine's own process: one interpreter less to start and to keep.
-    alone = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"} if is_alone(options) else {}
-    return {**_CPU, **threads, **alone}
+def at_order(options: Options, *, gpu: bool) -> dict[str, str]:
+    """What vLLM reads once it knows what to serve."""
+    return {
+        # One worker can live in the engine's own process: an interpreter less to start and keep.
+        **({"VLLM_ENABLE_V1_MULTIPROCESSING": "0"} if is_alone(options) and not gpu else {}),
+        **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if options.enable_lora else {}),
+    }
 
 
 def is_alone(options: Options) -> bool:
