@@ -18,6 +18,7 @@ LAYERS = (
     ("testing",),
     ("cli",),
     ("doctor",),
+    ("calibration",),
     ("deploy", "bench", "gateway"),
     ("gateway.translate",),
     ("gateway.wire",),
@@ -30,7 +31,7 @@ LAYERS = (
     ("config",),
     ("machine", "strict_yaml", "values"),
     ("durable", "quantities", "redact"),
-    ("core",),
+    ("core", "metrics"),
     ("errors",),
     ("__init__",),
 )
@@ -54,9 +55,9 @@ NEVER = (
 
 # Decisions are pure functions of a state and a time: nothing to wait for, nothing to ask.
 PURE = (
-    "core", "errors", "replica.state", "replica.watchdog", "router.core", "router.decisions",
-    "router.events", "router.eviction", "router.schedule", "router.simulation", "router.state",
-    "store.peers.bitmap", "store.peers.tracker",
+    "core", "errors", "metrics", "replica.state", "replica.watchdog", "router.core",
+    "router.decisions", "router.events", "router.eviction", "router.schedule",
+    "router.simulation", "router.state", "store.peers.bitmap", "store.peers.tracker",
 )  # fmt: skip
 WORLD = frozenset({
     "asyncio", "logging", "multiprocessing", "os", "psutil", "random", "shutil", "socket",
@@ -143,7 +144,7 @@ def _within(name: str, part: str) -> bool:
     return name == part or name.startswith(f"{part}.")
 
 
-@pytest.mark.parametrize("module", PURE)
+@pytest.mark.parametrize("module", [*PURE, *(m for m in TREES if _within(m, "planner"))])
 def test_deciders_ask_nobody(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(module)} & WORLD
 

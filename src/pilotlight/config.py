@@ -255,6 +255,11 @@ class Settings:
     )
     drain: Seconds = setting(Seconds(30.0), help="time requests in flight get after SIGTERM")
     timing_headers: bool = setting(True, help="x-pilotlight-* timing headers on answers")
+    catalog: tuple[str, ...] = setting(
+        (),
+        help="files whose rows are laid over the catalog, after those of catalog/ in data_dir",
+        example=["/etc/pilotlight/prices.yaml"],
+    )
     store: StoreSettings = setting(StoreSettings, help="the model store")
     engines: EngineSettings = setting(EngineSettings, help="engines on this machine")
     defaults: ModelPolicy = setting(ModelPolicy, help="policy of every model unless it says else")

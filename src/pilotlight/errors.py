@@ -3,6 +3,7 @@
     PilotlightError
     ├── ConfigError                 the file, a flag or an environment variable is wrong
     ├── ModelRefError               a model ref nobody can read
+    ├── PlanError                   what is asked of a plan can't be, or names what nobody knows
     ├── StoreError                  the model's bytes can't be had
     │   ├── SourceError             the source refused, is unreachable or has no such model
     │   ├── DigestError             the bytes are not the ones promised
@@ -20,7 +21,8 @@
     │   ├── EngineAnswerError       it runs elsewhere, and what it sent is no answer of its API
     │   ├── EngineRefusedError      it runs elsewhere, and refused our key, account or model
     │   ├── EngineStalledError      it made no token for `stall` seconds and was restarted
-    │   └── EngineGoneError         it kept crashing and was given up until asked for again
+    │   ├── EngineGoneError         it kept crashing and was given up until asked for again
+    │   └── CalibrationError        what it can do here couldn't be measured
     ├── RequestError                the client's side is wrong (4xx)
     │   ├── MalformedBodyError      not JSON, or not an object
     │   ├── FieldError              a field has a wrong type or value
@@ -85,6 +87,12 @@ class ConfigError(PilotlightError):
 class ModelRefError(PilotlightError):
     status = 400
     code = "bad_model_ref"
+    exit_code = 2
+
+
+class PlanError(PilotlightError):
+    status = 400
+    code = "bad_plan_request"
     exit_code = 2
 
 
@@ -184,6 +192,10 @@ class EngineStalledError(EngineError):
 class EngineGoneError(EngineError):
     status = 503
     code = "engine_gone"
+
+
+class CalibrationError(EngineError):
+    """What an engine can do on this machine couldn't be measured."""
 
 
 class RequestError(PilotlightError):

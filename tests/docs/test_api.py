@@ -12,7 +12,14 @@ import pytest
 
 from pilotlight import errors
 from pilotlight.core import ModelRef
-from pilotlight.errors import ConfigError, EngineInstallError, PilotlightError, ServerError
+from pilotlight.errors import (
+    CalibrationError,
+    ConfigError,
+    EngineInstallError,
+    PilotlightError,
+    PlanError,
+    ServerError,
+)
 from pilotlight.store.progress import Progress
 
 from . import parameters
@@ -41,7 +48,9 @@ def test_the_parameters_are_those_of_the_tables() -> None:
 
 
 def _errors_on_the_wire() -> Iterator[type[PilotlightError]]:
-    said_by_the_command_line = (ServerError, ConfigError, EngineInstallError)
+    said_by_the_command_line = (
+        ServerError, ConfigError, EngineInstallError, PlanError, CalibrationError
+    )  # fmt: skip
     for item in vars(errors).values():
         if isinstance(item, type) and issubclass(item, PilotlightError):
             yield from () if issubclass(item, said_by_the_command_line) else (item,)

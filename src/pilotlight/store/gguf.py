@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from pilotlight.store.gguf_reader import (
     TensorInfo,
 )
 
-__all__ = ["ArrayInfo", "GgufHeader", "PerLayer", "TensorInfo", "read_header"]
+__all__ = [
+    "ArrayInfo", "GgufHeader", "PerLayer", "TensorInfo", "join_parts", "read_header", "read_start",
+]  # fmt: skip
 
 PerLayer = int | tuple[int, ...]
 """One number for all layers, or one a layer."""
@@ -155,12 +157,41 @@ def read_header(path: Path) -> GgufHeader:
         raise StoreError(f"can't read {str(path)!r}: {error.strerror}") from error
 
 
-def _parse(reader: GgufReader) -> GgufHeader:
+def read_start(start: bytes, file_bytes: int, path: Path) -> GgufHeader | int:
+    """The header of a file of which only `start` is here, or how many bytes it takes at least.
+
+    Raises:
+        ModelFormatError: as `read_header` does, where more of the file would change nothing.
+    """
+    if len(start) >= 4 and not start.startswith(b"GGUF"):
+        raise ModelFormatError(f"{str(path)!r} is no GGUF file: it starts with {start[:4]!r}")
+    reader = GgufReader(start, len(start), path)
+    try:
+        return _parse(reader, file_bytes)
+    except ModelFormatError:
+        if not len(start) < reader.lacking_to <= file_bytes:
+            raise
+        return reader.lacking_to
+
+
+def join_parts(parts: Sequence[GgufHeader]) -> GgufHeader:
+    """One header for a model in several files: the first has the metadata, each its tensors."""
+    first = parts[0]
+    return replace(
+        first,
+        tensors=tuple(tensor for part in parts for tensor in part.tensors),
+        file_bytes=sum(part.file_bytes for part in parts),
+    )
+
+
+def _parse(reader: GgufReader, file_bytes: int | None = None) -> GgufHeader:
+    """Of a start of the file, `file_bytes` is the whole's length."""
     version = reader.version()
     tensor_count, pair_count = reader.counts()
     metadata, arrays = reader.pairs(pair_count)
     alignment = reader.alignment(metadata)
     tensors = reader.tensors(tensor_count)
+    reader.size_bytes = file_bytes or reader.size_bytes
     data_offset = -(-reader.position // alignment) * alignment
     reader.check_layout(tensors, alignment, data_offset)
     return GgufHeader(version, metadata, arrays, tensors, data_offset, reader.size_bytes)

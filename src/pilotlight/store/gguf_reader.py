@@ -67,12 +67,16 @@ class TensorInfo:
 
 
 class GgufReader:
-    """Reads forward through `memory`; `position` is where the next read starts."""
+    """Reads forward through `memory`; `position` is where the next read starts.
 
-    def __init__(self, memory: mmap.mmap, size_bytes: int, path: Path) -> None:
+    `lacking_to` is where a read should have ended that went past the end, 0 while none did.
+    """
+
+    def __init__(self, memory: mmap.mmap | bytes, size_bytes: int, path: Path) -> None:
         self._memory = memory
         self.size_bytes = size_bytes
         self.position = 4
+        self.lacking_to = 0
         self._path = path
 
     def version(self) -> int:
@@ -239,6 +243,7 @@ class GgufReader:
             raise self._cut(f"{count} {what}", self.position + count * each_bytes)
 
     def _cut(self, what: str, end: int) -> ModelFormatError:
+        self.lacking_to = end
         return self._error(
             f"is cut: {what} would end at byte {end}, it has {self.size_bytes}",
             hint="fetch or copy it again",

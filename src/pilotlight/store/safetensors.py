@@ -65,6 +65,22 @@ def read_tensors(path: Path) -> Mapping[str, TensorHeader]:
     return _tensors(header, size_bytes - 8 - length, path)
 
 
+def read_start(start: bytes, file_bytes: int, path: Path) -> Mapping[str, TensorHeader] | int:
+    """The tensors of a file of which only `start` is here, or how many bytes that takes.
+
+    Raises:
+        ModelFormatError: it is no safetensors file, or is cut.
+    """
+    if len(start) < min(8, file_bytes):
+        return 8
+    length = struct.unpack("<Q", start[:8])[0] if len(start) >= 8 else file_bytes
+    if length > min(file_bytes - 8, MOST_HEADER_BYTES):
+        raise _broken(path, "its header is longer than the file")
+    if len(start) < 8 + length:
+        return 8 + int(length)
+    return _tensors(_parse(start[8 : 8 + length], path), file_bytes - 8 - length, path)
+
+
 def _parse(text: bytes, path: Path) -> Mapping[str, Any]:
     try:
         header = json.loads(text)

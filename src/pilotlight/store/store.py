@@ -18,6 +18,7 @@ from pilotlight.store.hold import Hold
 from pilotlight.store.housekeeping import Housekeeping
 from pilotlight.store.intake import Intake
 from pilotlight.store.limits import Bandwidth, Limits
+from pilotlight.store.peek import Peek, peek
 from pilotlight.store.progress import Report, Reporter, Watch
 from pilotlight.store.retry import Retry
 from pilotlight.store.shelf import BLOBS, MODELS, Shelf
@@ -152,6 +153,14 @@ class Store:
         files = await self._pinned(files, pin, reporter)
         self._note_use(files)
         return files
+
+    async def peek(self, ref: ModelRef) -> Peek:
+        """What the model's headers say, with a few MB of it fetched and nothing kept.
+
+        Raises:
+            SourceError, ModelRefError, ModelFormatError: see `peek.peek`.
+        """
+        return await peek(ref, self._sources, self._retry)
 
     def verifier(self) -> Verifier:
         return Verifier(self.keeping.blobs, self._sources, self._retry)

@@ -14,7 +14,7 @@ VERIFY = (f"{{root}}/bin/{SERVER}", "--version")
 _PACKAGE = "llama-cpp-python"  # its source distribution carries llama.cpp whole
 _JOB_BYTES = 2**30  # what one compiler takes at its worst
 _ROOM_BYTES = {"cpu": 10**9, "cuda": 5 * 10**9}
-_PROGRAMS = (SERVER, "llama-quantize")
+_PROGRAMS = (SERVER, "llama-quantize", "llama-fit-params")
 
 
 def plan_native(machine: Machine, host: Host, build: str | None) -> Plan:

@@ -53,12 +53,12 @@ def layers(header: GgufHeader, options: Options, sizing: Sizing) -> tuple[LayerC
 
 def _layer(header: GgufHeader, options: Options, sizing: Sizing, index: int) -> LayerCache:
     architecture = header.architecture
-    state = _state_bytes(header) * sizing.slots if _recurs(header, index) else 0
+    state = state_bytes(header) * sizing.slots if recurs(header, index) else 0
     if architecture in RECURRENT or (state and architecture not in BOTH):
         return LayerCache(0, state)
     if _shares(header, index):
         return LayerCache(0, 0)
-    windowed = _is_windowed(header, index) and not options.swa_full
+    windowed = is_windowed(header, index) and not options.swa_full
     per_token = _token_bytes(header, options, index)
     cells = _window_cells(header, options, sizing) if windowed else sizing.n_ctx
     kept = round(per_token * cells)
@@ -68,7 +68,7 @@ def _layer(header: GgufHeader, options: Options, sizing: Sizing, index: int) -> 
 def _token_bytes(header: GgufHeader, options: Options, index: int) -> float:
     """One token's key and value; a latent-attention (MLA) file caches the key alone."""
     heads = _at(header.head_count_kv, index)
-    swa = "_swa" if _is_windowed(header, index) else ""
+    swa = "_swa" if is_windowed(header, index) else ""
     key = header.number(f"attention.key_length{swa}") or header.key_length or 0
     value = header.number(f"attention.value_length{swa}") or header.value_length or 0
     if header.number("attention.key_length_mla"):
@@ -91,7 +91,7 @@ def _round(cells: int) -> int:
     return -(-cells // CONTEXT_STEP) * CONTEXT_STEP
 
 
-def _is_windowed(header: GgufHeader, index: int) -> bool:
+def is_windowed(header: GgufHeader, index: int) -> bool:
     if not header.sliding_window:
         return False
     key = f"{header.architecture}.attention.sliding_window_pattern"
@@ -110,10 +110,10 @@ def _shares(header: GgufHeader, index: int) -> bool:
     return index >= (header.block_count or 0) - shared
 
 
-def _recurs(header: GgufHeader, index: int) -> bool:
+def recurs(header: GgufHeader, index: int) -> bool:
     if header.architecture in RECURRENT | BOTH:
         return True
-    if not _state_bytes(header):
+    if not state_bytes(header):
         return False
     if isinstance(header.head_count_kv, tuple):
         return _at(header.head_count_kv, index) == 0 and not _is_feed_forward(header, index)
@@ -127,7 +127,7 @@ def _is_feed_forward(header: GgufHeader, index: int) -> bool:
     return header.architecture.startswith("nemotron_h") and _at(widths, index) != 0
 
 
-def _state_bytes(header: GgufHeader) -> int:
+def state_bytes(header: GgufHeader) -> int:
     """One sequence's recurrent state in one layer (n_embd_r + n_embd_s in llama-hparams.cpp)."""
     width = header.embedding_length or 0
     number = header.number

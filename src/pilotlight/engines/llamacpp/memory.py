@@ -48,7 +48,11 @@ class Demand:
 
 def predict(header: GgufHeader, options: Options, host: Host) -> Footprint:
     """Bytes at the peak: every slot full, the working memory touched."""
-    demand = _demand(header, options, size(options, header), host)
+    return footprint(_demand(header, options, size(options, header), host), options, host)
+
+
+def footprint(demand: Demand, options: Options, host: Host) -> Footprint:
+    """`demand` laid out over the host and its GPUs."""
     split = offload.split(demand.layers, options, host.gpus)
     parts = {
         "weights": demand.weights_bytes,
@@ -72,15 +76,15 @@ def predict(header: GgufHeader, options: Options, host: Host) -> Footprint:
 
 def _demand(header: GgufHeader, options: Options, sizing: Sizing, host: Host) -> Demand:
     caches = layers(header, options, sizing)
-    by_layer = _weights_by_layer(header)
+    by_layer = weights_by_layer(header)
     own = [by_layer.get(index, 0) + cache.bytes for index, cache in enumerate(caches)]
     return Demand(
         layers=(*own, by_layer.get(len(caches), 0)),
         cache_bytes=sum(cache.bytes for cache in caches),
         snapshots_bytes=options.context_checkpoints * sum(_snapshots(caches)),
-        weights_bytes=_weights(header, options, host),
+        weights_bytes=resident_weights(header, options, host),
         compute_bytes=compute_bytes(header, options, sizing),
-        tokenizer_bytes=_tokenizer(header),
+        tokenizer_bytes=tokenizer_bytes(header),
     )
 
 
@@ -88,7 +92,7 @@ def _snapshots(caches: tuple[LayerCache, ...]) -> list[int]:
     return [cache.snapshot_bytes for cache in caches]
 
 
-def _weights(header: GgufHeader, options: Options, host: Host) -> int:
+def resident_weights(header: GgufHeader, options: Options, host: Host) -> int:
     """On a GPU machine nothing is copied: llama.cpp uses the GPU's host buffers instead."""
     wanted = options.repack is not False and not host.gpus
     types = weights.repacked_types(host.instruction_sets) if wanted else frozenset()
@@ -96,7 +100,7 @@ def _weights(header: GgufHeader, options: Options, host: Host) -> int:
     return sum(weights.tensor_bytes(tensor, types, tied, mapped) for tensor in header.tensors)
 
 
-def _weights_by_layer(header: GgufHeader) -> Mapping[int, int]:
+def weights_by_layer(header: GgufHeader) -> Mapping[int, int]:
     """Bytes by layer; the output counts as one more, as llama.cpp counts it."""
     count = header.block_count or 0
     found: dict[int, int] = {}
@@ -112,7 +116,7 @@ def _weights_by_layer(header: GgufHeader) -> Mapping[int, int]:
     return found
 
 
-def _tokenizer(header: GgufHeader) -> int:
+def tokenizer_bytes(header: GgufHeader) -> int:
     merges = header.arrays.get("tokenizer.ggml.merges")
     tokens = header.vocabulary_size or 0
     return tokens * TOKEN_BYTES + (merges.length if merges else 0) * MERGE_BYTES

@@ -1,0 +1,1 @@
+"""What this machine really does: shaped models, a short probe, and the constants it yields."""

@@ -1,0 +1,49 @@
+"""A benchmark's report on disk, and what it is said to have run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.errors import PlanError
+
+if TYPE_CHECKING:
+    from pilotlight.catalog import Catalog
+    from pilotlight.config import Settings
+    from pilotlight.planner.model import PlannedModel
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The decoded JSON.
+
+    Raises:
+        PlanError: it can't be read, or isn't an object.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PlanError(
+            f"can't read the report {str(path)!r}: {error.strerror}",
+            hint="give a file that is there",
+        ) from error
+    except ValueError as error:
+        raise PlanError(
+            f"{str(path)!r} isn't JSON: {error}", hint="give the tool's JSON output"
+        ) from error
+    if not isinstance(document, dict):
+        raise PlanError(
+            f"{str(path)!r} holds a {type(document).__name__}, not an object",
+            hint="give the tool's summary, not its list of requests",
+        )
+    return document
+
+
+def what_ran(
+    catalog: Catalog, chosen: Settings, model: str, quantization: str | None
+) -> PlannedModel:
+    """The model by name or ref, in its quantization."""
+    from pilotlight.cli.plan_facts import variants_of
+
+    wanted = (quantization,) if quantization else ()
+    return variants_of(catalog, chosen, model, None, wanted)[0].model

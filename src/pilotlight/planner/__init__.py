@@ -1,0 +1,1 @@
+"""Requirements to ranked plans: pure, with no network, no clock and no hidden state."""

@@ -1,0 +1,161 @@
+"""How fast one engine runs on one device: the time model's constants, and where they are from."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Points = tuple[tuple[float, float], ...]
+"""(tokens multiplied at once, operations a second), in rising order of tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Weights of one type: a step of n tokens over P weights in B bytes takes
+    max(B / read_bytes_s, 2·n·P / flop_s(n)).
+
+    One point is a plain roofline. More of them describe kernels that need many tokens to be fast:
+    between points the rate follows a power law, outside it is flat.
+    """
+
+    read_bytes_s: float
+    points: Points
+
+    def flop_s(self, tokens: float) -> float:
+        """The rate at which so many tokens are multiplied at once."""
+        points = self.points
+        if len(points) == 1 or tokens <= points[0][0]:
+            return points[0][1]
+        for (low, slow), (high, fast) in itertools.pairwise(points):
+            if tokens <= high:
+                along = math.log(tokens / low) / math.log(high / low)
+                return float(slow * (fast / slow) ** along)
+        return points[-1][1]
+
+    def seconds(self, parameters: float, size_bytes: float, tokens: float) -> float:
+        """For one pass of `tokens` over the weights."""
+        multiply_s = 2.0 * tokens * parameters / self.flop_s(tokens)
+        return max(size_bytes / self.read_bytes_s, multiply_s)
+
+    def slowed(self, share: float) -> Rate:
+        """With so much of its operations a second, reading as before."""
+        if share == 1.0:
+            return self
+        return Rate(self.read_bytes_s, tuple((n, flop_s * share) for n, flop_s in self.points))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """One engine on one device.
+
+    `types` are ggml's and safetensors' names, upper case (`Q4_K`, `BF16`, `F8_E4M3`). `error` is
+    the half width of the interval that goes with every prediction, as a share of it.
+    """
+
+    device: str
+    engine: str
+    types: Mapping[str, Rate]
+    attention: Rate
+    """Reading the cache, and multiplying with it."""
+
+    expert_share: float = 1.0
+    """Of a type's operations a second, in products of few tokens with each of many experts."""
+
+    step_s: float = 0.0
+    """Each step, whatever is in it: scheduling, launching, synchronising."""
+
+    layer_s: float = 0.0
+    """Each layer of a step: kernels too small to fill the device."""
+
+    expert_layer_s: float = 0.0
+    """Each layer with experts, beside that: routing tokens and grouping them."""
+
+    width_s: float = 0.0
+    """Each token of a step, for each layer and number of its hidden width: norms, activations and
+    sums, on processors where those aren't free beside the products."""
+
+    last_layer_share: float = 1.0
+    """Of the last layer, what a prompt's tokens pass: llama.cpp computes its feed-forward part for
+    the last of them alone."""
+
+    sequence_s: float = 0.0
+    """Each sequence in a step: sampling, detokenizing, a streamed event."""
+
+    vocabulary_s: float = 0.0
+    """Each sequence in a step, for each entry of the vocabulary that sampling looks at."""
+
+    request_s: float = 0.0
+    """Each request before its first token: HTTP, tokenizing, scheduling."""
+
+    allreduce_s: float = 0.0
+    """Each exchange between tensor-parallel ranks, before its bytes."""
+
+    link_bytes_s: float | None = None
+    chunk_tokens: int = 512
+    """Of a prompt, in one step."""
+
+    mixed: bool = True
+    """Whether a prompt's tokens share steps with sequences that decode, and so their weights."""
+
+    error: float = 0.3
+    source: str
+    as_of: str | None = None
+    bits: Mapping[str, float] = field(default_factory=lambda: BITS)
+
+    def of(self, weight_type: str, bits: float | None = None) -> Rate:
+        """The type's own rate; for one never measured, that of the nearest width in bits."""
+        own = self.types.get(weight_type)
+        if own is not None:
+            return own
+        width = bits if bits is not None else self.bits.get(weight_type, 16.0)
+        nearest = min(self.types, key=lambda name: abs(self.bits.get(name, 16.0) - width))
+        return self.types[nearest]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain document, for a calibration kept in a file."""
+        document: dict[str, Any] = {name: getattr(self, name) for name in SCALARS}
+        document["types"] = {name: _rate_document(rate) for name, rate in self.types.items()}
+        document["attention"] = _rate_document(self.attention)
+        return document
+
+
+SCALARS = (
+    "device", "engine", "expert_share", "step_s", "layer_s", "expert_layer_s",
+    "width_s", "last_layer_share", "sequence_s",
+    "vocabulary_s", "request_s", "allreduce_s", "link_bytes_s", "chunk_tokens", "mixed", "error",
+    "source", "as_of",
+)  # fmt: skip
+
+
+def from_json(document: Mapping[str, Any]) -> Rates:
+    """What `Rates.to_json` wrote; KeyError, TypeError or ValueError where it didn't write this."""
+    return Rates(
+        **{name: document[name] for name in SCALARS},
+        types={name: _rate(rate) for name, rate in document["types"].items()},
+        attention=_rate(document["attention"]),
+    )
+
+
+def _rate_document(rate: Rate) -> dict[str, Any]:
+    return {"read_bytes_s": rate.read_bytes_s, "points": [list(point) for point in rate.points]}
+
+
+def _rate(document: Mapping[str, Any]) -> Rate:
+    points = tuple((float(tokens), float(flop_s)) for tokens, flop_s in document["points"])
+    if not points:
+        raise ValueError("a rate without points")
+    return Rate(float(document["read_bytes_s"]), points)
+
+
+BITS: Mapping[str, float] = {
+    "Q2_K": 2.625, "Q3_K": 3.4375, "Q4_0": 4.5, "Q4_1": 5.0, "Q4_K": 4.5, "Q5_0": 5.5,
+    "Q5_1": 6.0, "Q5_K": 5.5, "Q6_K": 6.5625, "Q8_0": 8.5, "IQ1_S": 1.5625, "IQ1_M": 1.75,
+    "IQ2_XXS": 2.0625, "IQ2_XS": 2.3125, "IQ2_S": 2.5625, "IQ3_XXS": 3.0625, "IQ3_S": 3.4375,
+    "IQ4_NL": 4.5, "IQ4_XS": 4.25, "TQ1_0": 1.6875, "TQ2_0": 2.0625, "MXFP4": 4.25, "NVFP4": 4.5,
+    "FP8": 8.0, "F8_E4M3": 8.0, "F8_E5M2": 8.0, "I8": 8.0, "INT8": 8.0, "INT4": 4.16, "NF4": 4.5,
+    "BF16": 16.0, "F16": 16.0, "F32": 32.0,
+}  # fmt: skip
+"""Block sizes of ggml's types, from llama.cpp's gguf tables; scales and zeros of the others."""
