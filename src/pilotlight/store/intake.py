@@ -32,6 +32,9 @@ from pilotlight.store.worker import in_thread
 
 _log = logging.getLogger(__name__)
 
+REST_S = 3.0
+"""From a model's arrival until it is written to the disk: its first token has the processor."""
+
 
 class Intake:
     """The half of a store that writes."""
@@ -51,6 +54,7 @@ class Intake:
         self._retry = retry
         self._peers = peers
         self._settling: dict[Path, threading.Thread] = {}
+        self._hurry = threading.Event()
 
     async def obtain(
         self, ref: ModelRef, pin: str | None, reporter: Reporter, watch: Watch | None
@@ -142,10 +146,12 @@ class Intake:
 
     def settle(self) -> None:
         """Until all that `settle_later` was asked for is on the disk. Blocks."""
+        self._hurry.set()
         for thread in tuple(self._settling.values()):
             thread.join()
 
     def _settle(self, shelf: Shelf) -> None:
+        self._hurry.wait(REST_S)
         try:
             for _ in settle(shelf, self._blobs):
                 pass
