@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator, Callable
+import platform
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -65,6 +68,10 @@ class Arriving:
                 await asyncio.sleep(0.02)
                 start = self._header_bytes + number * step
                 os.pwrite(file.fileno(), self._bytes[start : start + step], start)
+                if start + step >= len(self._bytes):
+                    self.files.path.rename(
+                        self.files.path.with_suffix(".whole")
+                    )  # as the store does
                 yield min(start + step, len(self._bytes))
 
 
@@ -90,10 +97,52 @@ async def test_it_answers_as_from_a_whole_file(
         assert await wheel.load_early(process, early, arriving.pieces(process))
         assert await answer(process) == expected
         await wheel.unload(process)
-        await wheel.load(process, early)
+        await wheel.load(process, job(wheel, whole))
         assert await answer(process) == expected
     finally:
         await process.stop(grace_s=2.0)
+
+
+class Unread:
+    """A process that reads nothing before all is here, as one that is busy with its load."""
+
+    def __init__(self) -> None:
+        self.sent: list[Mapping[str, Any]] = []
+        self._all_here = asyncio.Event()
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        self.sent.append(message)
+        if message.get("arrived_bytes") == self.sent[0]["size_bytes"]:
+            self._all_here.set()
+
+    async def receive(self) -> dict[str, Any]:
+        await self._all_here.wait()
+        return {"event": "ready", "copied_bytes": 0}
+
+
+async def test_what_is_told_fits_into_a_pipe_that_nobody_reads(
+    wheel: WheelEngine, tmp_path: Path
+) -> None:
+    """Beyond that, a word more would hold up the whole server."""
+    asked = job(wheel, shaped(tmp_path / "whole.gguf", "Q4_0"))
+    process = Unread()
+
+    async def small_steps() -> AsyncIterator[int]:
+        for here_bytes in range(1, asked.files.size_bytes, 499):
+            yield here_bytes
+        yield asked.files.size_bytes
+
+    await wheel.load_early(cast("EngineProcess", process), asked, small_steps())
+    assert sum(len(json.dumps(message)) + 1 for message in process.sent) < 60_000
+
+
+def test_nothing_is_loaded_early_on_other_processors(
+    wheel: WheelEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job(wheel, shaped(tmp_path / "whole.gguf", "Q4_0"))
+    assert wheel.can_load_early(asked)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert not wheel.can_load_early(asked)
 
 
 async def test_it_waits_for_the_last_byte(

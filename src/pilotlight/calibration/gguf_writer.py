@@ -48,12 +48,13 @@ def header(metadata: Mapping[str, Value], tensors: Sequence[StoredTensor]) -> by
     """All that comes before the first tensor's bytes; each tensor's are padded to `ALIGNMENT`."""
     parts = [b"GGUF", struct.pack("<IQQ", VERSION, len(tensors), len(metadata))]
     parts += [_text(key) + _value(value) for key, value in metadata.items()]
-    parts += _descriptions(tensors)
+    parts += descriptions(tensors)
     head = b"".join(parts)
     return head.ljust(padded(len(head)), b"\0")
 
 
-def _descriptions(tensors: Iterable[StoredTensor]) -> Iterable[bytes]:
+def descriptions(tensors: Iterable[StoredTensor]) -> Iterable[bytes]:
+    """What a header says of each, in their order."""
     offset = 0
     for tensor in tensors:
         dimensions = len(tensor.shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotlight.engines.base import EngineProcess, Launch, ModelJob, Seat
-from pilotlight.engines.llamacpp import failure, weights
+from pilotlight.engines.llamacpp import failure, gate, weights
 from pilotlight.engines.llamacpp.adapters import loaded_options
 from pilotlight.engines.llamacpp.engine import LlamacppEngine
 from pilotlight.engines.llamacpp.options import Options
@@ -21,6 +21,10 @@ from pilotlight.errors import EngineStartError, PilotlightError
 from pilotlight.machine import Machine
 
 HOST = Path(__file__).with_name("host.py")
+
+WORDS = 1024
+"""At most so many, and a few, about how much is here: a pipe takes 64 KiB, and whoever loads
+reads it only when it lacks something."""
 
 _FIXED = {
     "ui": False,
@@ -67,6 +71,8 @@ class WheelEngine(LlamacppEngine):
     def can_load_early(self, job: ModelJob) -> bool:
         """With a map of one file, and on a CPU: there is no GPU path that was ever tried."""
         options: Options = job.options
+        if not gate.suits_here():
+            return False
         is_split = "split.count" in header_of(job.files.path).metadata
         plain = options.mmap is not False and not options.mlock and not options.warmup
         moved = options.override_tensor is not None or bool(options.cpu_moe_layers)
@@ -78,13 +84,15 @@ class WheelEngine(LlamacppEngine):
         """The header says how much llama.cpp copies. If it copied anything else, it did so in a
         way that nobody waited for."""
         size_bytes = job.files.size_bytes
+        expected_bytes = self._copied_bytes(job)  # now: the file gets another name at its end
         await self._order(process, job, size_bytes=size_bytes)
         telling = asyncio.create_task(_tell(process, size_bytes, arrived))
         try:
             answer = await _outcome(process, job)
         finally:
             telling.cancel()
-        return bool(answer["copied_bytes"] == self._copied_bytes(job))
+            await asyncio.gather(telling, return_exceptions=True)
+        return bool(answer["copied_bytes"] == expected_bytes)
 
     def _copied_bytes(self, job: ModelJob) -> int:
         if job.options.repack is False:
@@ -122,7 +130,11 @@ def _prompts(job: ModelJob) -> dict[str, Any]:
 
 
 async def _tell(process: EngineProcess, size_bytes: int, arrived: AsyncIterator[int]) -> None:
+    told_bytes, step_bytes = 0, size_bytes // WORDS
     async for here_bytes in arrived:
+        if here_bytes < min(told_bytes + step_bytes, size_bytes):
+            continue
+        told_bytes = here_bytes
         await process.send({"arrived_bytes": here_bytes})
         if here_bytes >= size_bytes:
             return  # from then on, any word would end the process
