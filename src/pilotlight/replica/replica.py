@@ -95,13 +95,14 @@ class Replica:
         """Beside the download, where the engine can; whatever comes of it, `start` is next."""
         if self.process is None or not isinstance(self.engine, LoadsEarly):
             return
-        if not self.engine.can_load_early(self.job):
-            return
-        self._early = self.job
         try:
-            self._is_early = await self.engine.load_early(self.process, self.job, arrived)
+            if self.engine.can_load_early(self.job):
+                self._early = self.job
+                self._is_early = await self.engine.load_early(self.process, self.job, arrived)
         except PilotlightError as error:
             log.warning("model %s: no early load: %s", self.job.name, error.one_line())
+        except Exception:  # a task's edge: what is wrong with the model is said by its load
+            log.warning("model %s: no early load", self.job.name, exc_info=True)
 
     def disbelieve(self) -> None:
         """What was loaded early was not what the file turned out to be."""

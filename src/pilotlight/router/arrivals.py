@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pilotlight.core import Phase
 from pilotlight.router.catalogue import Catalogue, Served
@@ -11,6 +12,19 @@ from pilotlight.router.events import Event, ModelResolved
 from pilotlight.router.front import Front
 from pilotlight.router.watchers import Watchers
 from pilotlight.store.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """One fetch of a model; says how it ended for as long as anybody asks."""
+
+    whole: asyncio.Future[None]
+    front: Front = field(default_factory=Front)
+    """How much is here of it."""
+
+    async def here(self) -> None:
+        """Until nothing of the model is missing. Raises what its fetch failed with."""
+        await asyncio.shield(self.whole)
 
 
 class Arrivals:
@@ -28,23 +42,16 @@ class Arrivals:
         self._watchers = watchers
         self._now = now
         self._capacity_bytes = capacity_bytes
-        self._coming: dict[str, asyncio.Future[None]] = {}
-        self._fronts: dict[str, Front] = {}
+        self._coming: dict[str, Coming] = {}
         self._phases: dict[str, tuple[Phase, ...]] = {}
         """Of a model's fetch, for the trace of the start that waited for it."""
 
     def is_coming(self, model: str) -> bool:
         return model in self._coming
 
-    def front(self, model: str) -> Front:
-        """How much is here of a model that is coming."""
-        return self._fronts[model]
-
-    async def here(self, model: str) -> None:
-        """Until nothing of the model is missing. Raises what its fetch failed with."""
-        coming = self._coming.get(model)
-        if coming is not None:
-            await asyncio.shield(coming)
+    def coming(self, model: str) -> Coming | None:
+        """The fetch that is under way; None once there is none."""
+        return self._coming.get(model)
 
     def take_phases(self, model: str) -> tuple[Phase, ...]:
         return self._phases.pop(model, ())
@@ -56,8 +63,7 @@ class Arrivals:
             Exception: what it failed with; the event is the caller's then.
         """
         come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._coming[model] = come
-        self._fronts[model] = Front()
+        self._coming[model] = Coming(come)
         try:
             await self._bring(model, post)
         except BaseException as error:
@@ -69,7 +75,7 @@ class Arrivals:
                 come.cancel()
             raise
         finally:
-            del self._coming[model], self._fronts[model]
+            del self._coming[model]
             self.downloads.pop(model, None)
         come.set_result(None)
         post(self.resolved(model))
@@ -83,7 +89,7 @@ class Arrivals:
             post(self.resolved(model))
 
         began_s = self._now()
-        watch = self._fronts[model].watch
+        watch = self._coming[model].front.watch
         files = await self._catalogue.fetch(model, report, foreseen, watch)
         here_s = self._now()
         await self._catalogue.describe(model, files)

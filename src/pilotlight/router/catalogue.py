@@ -19,7 +19,7 @@ from pilotlight.engines.registry import Engines
 from pilotlight.errors import ConfigError, PilotlightError, UnknownModelError
 from pilotlight.replica.measured import Measured, Measurements, key_of
 from pilotlight.router.adapters import DesiredAdapters
-from pilotlight.router.files import Files
+from pilotlight.router.files import Files, as_pinned
 from pilotlight.router.foresight import Foresight
 from pilotlight.router.overlays import Overlays, heavier
 from pilotlight.router.state import Resolved
@@ -87,6 +87,9 @@ class Catalogue:
         self._measurements = measurements
         self._machine = machine
         self._served: dict[str, Served] = {}
+        self._describing = asyncio.Lock()
+        """Else who began first could end last, and tell of files or adapters of before."""
+
         self._options = {
             name: engines.get(m.engine).options(m.options) for name, m in models.items()
         }
@@ -170,7 +173,7 @@ class Catalogue:
     def _present(self, name: str) -> ModelFiles | None:
         ref = self._refs[name]
         if name not in self._elsewhere:
-            return self._store.present(ref)
+            return as_pinned(self._store, ref, self.settings[name].digest)
         return None if isinstance(self.engine(name), Library) else nothing_of(ref)
 
     async def fetch(
@@ -192,6 +195,7 @@ class Catalogue:
 
         def foresee(files: ModelFiles) -> None:
             try:
+                self.overlays.look(name)
                 self._served[name] = self._describe(name, files)
             except PilotlightError:
                 return  # said when all of it is here
@@ -235,8 +239,9 @@ class Catalogue:
 
         An adapter that is removed meanwhile is not in what comes of it.
         """
-        self._served[name] = await asyncio.to_thread(self._describe, name, files)
-        return self._served[name]
+        async with self._describing:
+            self._served[name] = await asyncio.to_thread(self._describe, name, files)
+            return self._served[name]
 
     def _describe(self, name: str, files: ModelFiles) -> Served:
         engine, options = self.engine(name), self._options[name]
@@ -255,9 +260,19 @@ class Catalogue:
             key=key,
         )
 
-    async def describe_again(self, name: str) -> Served:
-        """After a change of its adapters. Raises EngineError, ModelFormatError."""
-        return await self.describe(name, self._served[name].job.files)
+    async def describe_again(self, name: str) -> Served | None:
+        """After a change of its adapters; None of a model that was forgotten meanwhile.
+
+        Raises:
+            EngineError, ModelFormatError.
+        """
+        async with self._describing:
+            if name in self._served:
+                files = self._served[name].job.files
+                served = await asyncio.to_thread(self._describe, name, files)
+                if name in self._served:
+                    self._served[name] = served
+            return self._served.get(name)
 
     def resolved(self, name: str, capacity_bytes: int) -> Resolved:
         """The router's view of a served model."""

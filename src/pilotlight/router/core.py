@@ -316,14 +316,16 @@ class RouterCore:
             return ()
         ordered = replica.state is ReplicaState.DRAINING
         replica.move(ReplicaState.STOPPED, now)
+        model = self.state.models[replica.model]
         if isinstance(event.error, StoreError) and not ordered:
-            return ()  # its files didn't come, which whoever waited has heard: no engine crashed
+            if model.resolved is None:
+                return ()  # its files didn't come, which whoever waited has heard: no crash
+            model.resolved = None  # they were removed since: they are looked for anew
         if event.error is not None and not ordered:
-            self._count_crash(self.state.models[replica.model], event.error, now)
+            self._count_crash(model, event.error, now)
             if isinstance(event.error, EngineUnreachableError):
                 # Nobody knows when it comes back: whoever waits hears of it now.
-                queue = self.state.models[replica.model].queue
-                return [Refuse(ticket, event.error) for ticket in queue]
+                return [Refuse(ticket, event.error) for ticket in model.queue]
         return ()
 
     def _count_crash(self, model: ModelRecord, error: PilotlightError, now: float) -> None:

@@ -31,3 +31,11 @@ class Files(Protocol):
         ...
 
     def present(self, ref: ModelRef) -> ModelFiles | None: ...
+
+
+def as_pinned(store: Files, ref: ModelRef, digest: str | None) -> ModelFiles | None:
+    """The files if they are here and known to be `digest`; else it is for `resolve` to say."""
+    files = store.present(ref)
+    if files is None or digest is None or files.digest == digest.lower():
+        return files
+    return None

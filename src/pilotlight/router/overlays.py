@@ -11,7 +11,7 @@ from pilotlight.core import Capabilities, Footprint, ModelFiles, ModelRef
 from pilotlight.engines.base import Adapter, Adapts, Engine, ModelJob
 from pilotlight.errors import AdapterError, EngineError, PilotlightError, StoreError
 from pilotlight.router.adapters import DesiredAdapters
-from pilotlight.router.files import Files
+from pilotlight.router.files import Files, as_pinned
 from pilotlight.store.progress import Report
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Overlays:
         """Take what the store has already; whether that is all there is to have."""
         found = self._files.setdefault(model, {})
         for name, adapter in self._missing(model).items():
-            if files := self._store.present(ModelRef.parse(adapter.ref)):
+            if files := as_pinned(self._store, ModelRef.parse(adapter.ref), adapter.digest):
                 found[name] = files
         return not self._missing(model)
 

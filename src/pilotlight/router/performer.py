@@ -27,7 +27,7 @@ from pilotlight.replica.replica import Replica
 from pilotlight.replica.standby import StandbyPool
 from pilotlight.replica.trace import Trace
 from pilotlight.replica.watchdog import CHECKS_PER_STALL, Watch, is_stalled, look
-from pilotlight.router.arrivals import Arrivals
+from pilotlight.router.arrivals import Arrivals, Coming
 from pilotlight.router.catalogue import Catalogue
 from pilotlight.router.clock import Clock, sleep, timeout
 from pilotlight.router.decisions import (
@@ -172,9 +172,11 @@ class Performer:
         assert served is not None
         replica = Replica(decision.replica, served.job, served.engine, self._fleet, self._now)
         self.replicas[decision.replica] = replica
-        self._lives[replica.id] = self._spawn(self._live(replica))
+        # Asked together with the job: when the task runs, the fetch may be over, well or badly.
+        coming = self.arrivals.coming(decision.model)
+        self._lives[replica.id] = self._spawn(self._live(replica, coming))
 
-    async def _live(self, replica: Replica) -> None:
+    async def _live(self, replica: Replica, coming: Coming | None) -> None:
         """A replica's whole life: start, then guard until its process is gone."""
         name = replica.job.name
         pool = self._pools.get(self.catalogue.settings[name].engine)
@@ -182,59 +184,81 @@ class Performer:
         rung = "standby" if standby else "cold"
         trace = Trace(name, replica.id, rung, self._now)
         trace.begin("claim")
-        claimed_s = self._now()
         log.info("model %s: replica %s starts", name, replica.id)
         try:
-            await self._bring_up(replica, trace, standby)
+            since_s = await self._bring_up(replica, trace, standby, coming)
         except TimeoutError:
             self._failed(replica, self._too_slow(replica))
             return
         except Exception as error:  # a task's edge: whoever waits must hear of it
             self._failed(replica, _expected(error, f"replica {replica.id}"))
             return
-        self._loaded(replica, claimed_s)
+        self._loaded(replica, since_s)
         await self._guard(replica)
 
     async def _bring_up(
-        self, replica: Replica, trace: Trace, standby: EngineProcess | None
-    ) -> None:
-        """Its process starts while the model still arrives, where it needs nothing of that to."""
+        self,
+        replica: Replica,
+        trace: Trace,
+        standby: EngineProcess | None,
+        coming: Coming | None,
+    ) -> float:
+        """Its process starts while the model still arrives, where it needs nothing of that to.
+
+        Returns since when it loaded: the next load won't wait for a download.
+        """
         name = replica.job.name
         load_timeout_s = self.catalogue.settings[name].load_timeout
+        since_s = self._now()
         try:
-            if self.arrivals.is_coming(name):
+            if coming is not None:
                 if self._takes_standby(name):
                     async with timeout(self._clock, load_timeout_s):
                         await replica.park(trace, standby)
-                await self._await_bytes(replica, trace)
+                since_s = await self._await_bytes(replica, trace, coming)
             self._hold(replica)
             trace.precede(self.arrivals.take_phases(name))
             async with timeout(self._clock, load_timeout_s):
                 await replica.start(trace, standby, lambda: self._post(ReplicaStarted(replica.id)))
+            return since_s
         except BaseException:
             await replica.stop(grace_s=0.0)
+            if standby is not None:
+                await standby.stop(grace_s=0.0)  # it may not have become the replica's yet
             raise
 
-    async def _await_bytes(self, replica: Replica, trace: Trace) -> None:
-        """Until the model is here; as much of the load as can be done meanwhile is."""
-        name = replica.job.name
+    async def _await_bytes(self, replica: Replica, trace: Trace, coming: Coming) -> float:
+        """Until the model is here, and when that was; as much of the load as can be is done."""
         trace.begin("bytes")
-        front = self.arrivals.front(name)
-        early = self._spawn(replica.load_early(front.follow()))
+        early = self._spawn(self._load_early(replica, coming))
         try:
-            await self.arrivals.here(name)
-            if replica.loads_early:
-                trace.begin("load")
-            async with timeout(self._clock, _early_s(replica.job.files.size_bytes)):
-                await early
-        except TimeoutError:
-            replica.disbelieve()
+            await coming.here()
+            here_s = self._now()
+            served = self.catalogue.served(replica.job.name)
+            assert served is not None
+            if coming.front.became(served.job.files.path):
+                if replica.loads_early:
+                    trace.begin("load")
+                await self._finish_early(replica, early)
+            else:
+                replica.disbelieve()
         finally:
             early.cancel()
-        served = self.catalogue.served(name)
-        assert served is not None
         replica.job = served.job
-        if not front.became(served.job.files.path):
+        return here_s
+
+    async def _load_early(self, replica: Replica, coming: Coming) -> None:
+        """Not while an adapter is still to come: with it, the job would be another."""
+        if self.catalogue.overlays.look(replica.job.name):
+            await replica.load_early(coming.front.follow())
+
+    async def _finish_early(self, replica: Replica, early: asyncio.Task[None]) -> None:
+        limit_s = _early_s(replica.job.files.size_bytes)
+        try:
+            async with timeout(self._clock, limit_s):
+                await early
+        except TimeoutError:
+            log.warning("model %s: its early load took over %g s", replica.job.name, limit_s)
             replica.disbelieve()
 
     def _hold(self, replica: Replica) -> None:
@@ -371,7 +395,8 @@ class Performer:
 
     async def change(self, model: str) -> None:
         """A model's adapters are others than before: what runs follows."""
-        await self.catalogue.describe_again(model)
+        if await self.catalogue.describe_again(model) is None:
+            return  # its fetch failed: the next one finds the adapters as they are by then
         self._post(self.arrivals.resolved(model))
         self._post(ModelChanged(model))
 

@@ -171,6 +171,8 @@ class Arrival:
 
     async def _unpack(self, archive: Path, member: Member, reporter: Reporter) -> Unpacked:
         target = self.shelf.partial(member.file_name)
+        if self.watch is not None:
+            self.watch(target, 0)  # what came out before was perhaps another file's
         counter = reporter.counter("extract", member.size_bytes)
         try:
             sha256, chunks = await in_thread(

@@ -58,6 +58,8 @@ class _Header:
     name: str
     start: int
     stop: int | None
+    size_bytes: int | None
+    """Unpacked, where it is said before the directory."""
 
     @property
     def end(self) -> int:
@@ -116,10 +118,11 @@ class Unpacking:
             self._changed.notify()
 
     async def result(self) -> Unpacked | None:
-        """What came out of all that was fed; None when it was given up."""
+        """What came out of all that was fed; None when it was given up, or fed anew since."""
         self._end()
         assert self._task is not None
-        return await self._task
+        unpacked = await self._task
+        return None if self._void else unpacked
 
     def _end(self, *, void: bool = False) -> None:
         with self._changed:
@@ -150,30 +153,32 @@ class Unpacking:
                 offset = header.end
                 header = self._header(archive.fileno(), offset)
             blocks = self._blocks(archive.fileno(), header.start)
-            return self._write(header.name, offset, _inflated(blocks), tick)
+            return self._write(header, offset, _inflated(blocks), tick)
 
     def _header(self, archive: int, offset: int) -> _Header:
         fixed = self._read(archive, offset, _LOCAL.size)
-        signature, _, flags, method, _, _, _, packed, _, name_length, more = _LOCAL.unpack(fixed)
+        signature, _, flags, method, _, _, _, packed, size, name_length, more = _LOCAL.unpack(fixed)
         start = offset + _LOCAL.size + name_length + more
         name = self._read(archive, offset + _LOCAL.size, name_length)
         if signature != _SIGNATURE or method != _DEFLATED or flags & _ENCRYPTED:
             raise _GivenUpError
-        known = not flags & _SIZES_FOLLOW and packed != _ZIP64_SIZE
+        known = not flags & _SIZES_FOLLOW and _ZIP64_SIZE not in (packed, size)
         text = name.decode("utf-8" if flags & _UTF8 else "cp437")
-        return _Header(text, start, start + packed if known else None)
+        return _Header(text, start, start + packed if known else None, size if known else None)
 
-    def _write(self, name: str, offset: int, blocks: Iterator[bytes], tick: Tick) -> Unpacked:
-        self._target = self._target_of(PurePosixPath(name).name)
+    def _write(self, header: _Header, offset: int, blocks: Iterator[bytes], tick: Tick) -> Unpacked:
+        self._target = self._target_of(PurePosixPath(header.name).name)
         digest, crc = ChunkDigest(), 0
         with self._target.open("wb") as file:
+            file.truncate(header.size_bytes)  # so that a header of its own counts before its end
             for block in blocks:
                 file.write(block)
                 digest.update(block)
                 crc = zlib.crc32(block, crc)
                 file.flush()
                 tick(digest.size_bytes)
-        return Unpacked(name, offset, crc, *digest.result())
+            file.truncate()  # a size that was a lie
+        return Unpacked(header.name, offset, crc, *digest.result())
 
     def _blocks(self, archive: int, offset: int) -> Iterator[bytes]:
         """What follows, as it arrives."""

@@ -71,8 +71,11 @@ class Gate:
             self._open.enter_context(entry)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raises ValueError where not even the file's map was seen: its copies weren't, then."""
         self._open.close()
+        if kind is None and not self.copied_bytes and not self._read_maps():
+            raise ValueError("the engine has no map of the file")
 
     def _hold(self, tensor: int, source: int, offset: int, size_bytes: int) -> None:
         """Nothing may be raised into the engine, which would go on with what it didn't get."""
@@ -130,6 +133,11 @@ class Entry:
         trace: TracebackType | None,
     ) -> None:
         self._entry.value = self._before
+
+
+def suits_here() -> bool:
+    """Whether libraries of this system and processor can have such entries."""
+    return sys.platform == "linux" and platform.machine() in JUMP_SLOTS
 
 
 def addresses(library: str, *functions: str) -> list[int]:

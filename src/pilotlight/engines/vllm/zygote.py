@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import signal
 import socket
 import struct
 import traceback
@@ -50,6 +51,7 @@ class Zygote:
         """Nobody needs it."""
         self._line.close()
         os.close(self.sentinel)
+        os.kill(self.pid, signal.SIGKILL)  # it may wait for a lock that no thread of it holds
         os.waitpid(self.pid, 0)
 
 
