@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
 
-TOKEN = b'"content":"'
-"""In the first event that has text; a role comes with ``"content":null`` before it."""
+_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)"\s*:\s*"[^"]')
+"""In the first event that has text: before it a role may come, with null or no text as content.
+
+No JSON parser, since a piece of a stream may end within an event.
+"""
 
 
 def chat_body(model: str) -> bytes:
@@ -25,15 +29,16 @@ def chat_body(model: str) -> bytes:
 
 
 def has_token(data: bytes) -> bool:
-    return TOKEN in data
+    return _TEXT.search(data) is not None
 
 
 def await_first_token(port: int, key: str, model: str, patience_s: float = 120.0) -> None:
-    """Asks as soon as somebody listens; returns with the first token, then reads on to the end.
+    """Asks as soon as somebody listens; returns with the first token.
 
-    Raises RuntimeError for any other answer.
+    `patience_s` is for somebody to listen, and then for each silence. Raises RuntimeError for any
+    other answer.
     """
-    connection = _connect(port, time.monotonic() + patience_s)
+    connection = _connect(port, patience_s)
     try:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", chat_body(model), headers)
@@ -52,9 +57,10 @@ def _read_to_token(lines: Iterable[bytes]) -> None:
     raise RuntimeError("the stream ended without a token")
 
 
-def _connect(port: int, deadline: float) -> http.client.HTTPConnection:
+def _connect(port: int, patience_s: float) -> http.client.HTTPConnection:
+    deadline = time.monotonic() + patience_s
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience_s)
         try:
             connection.connect()
         except ConnectionRefusedError:

@@ -1,9 +1,10 @@
 """Serve a model that is elsewhere and ask for it at once; print how long its first token took.
 
-    python -m benchmarks.remote_first_token URL PREFER
+    python -m benchmarks.remote_first_token MODEL ENGINES
 
-A program, so that it can be run inside a network namespace. Prints a line of JSON: the seconds from
-the request to the first token, and the phases of that start.
+Both are JSON: the model as a configuration has it, and the engines' settings. A program, so that
+it can be run inside a network namespace. Prints a line of JSON: the seconds from the request to the
+first token, and the phases of that start.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from pathlib import Path
 from benchmarks.first_token import ask, await_first_token
 from benchmarks.gateway import gateway
 
-MODEL = "remote"
-OPTIONS = {"parallel": 1, "context": 2048}
+NAME = "remote"
+PATIENCE_S = 3600.0
+"""Nothing is heard while a model arrives."""
 
 
-def main(url: str, prefer: str) -> None:
+def main(model: str, engines: str) -> None:
     with tempfile.TemporaryDirectory() as name:
-        models = {MODEL: {"ref": url, "options": OPTIONS}}
-        engines = {"llamacpp": {"prefer": prefer}}
-        with gateway(Path(name), models, engines=engines) as server:
+        models = {NAME: json.loads(model)}
+        with gateway(Path(name), models, engines=json.loads(engines)) as server:
             key = server.key or ""
             began = time.perf_counter()
-            await_first_token(server.port, key, MODEL)
+            await_first_token(server.port, key, NAME, PATIENCE_S)
             seconds = time.perf_counter() - began
             starts = ask(server.port, key, "GET", "/pilotlight/v1/cold-starts")["cold_starts"]
     print(json.dumps({"seconds": seconds, "phases": starts[-1]["phases"]}))

@@ -33,18 +33,26 @@ def test_another_build_or_machine_has_none(tmp_path: Path) -> None:
     save(calibration(), tmp_path)
     assert load(tmp_path, MACHINE.fingerprint, "llama-server 2") is None
     assert load(tmp_path, "another", BUILD) is None
-    assert kept_rates(tmp_path, replace(MACHINE, cores=4)) is None
+    assert kept_rates(tmp_path, MACHINE, "llama-server 2") is None
+    assert kept_rates(tmp_path, replace(MACHINE, cores=4), "") is None
 
 
-def test_a_plan_takes_the_newest_of_the_machine(tmp_path: Path) -> None:
+def test_a_plan_takes_those_of_the_build_that_would_run(tmp_path: Path) -> None:
+    save(calibration("a", 1e-5), tmp_path)
+    save(calibration("b", 2e-5), tmp_path)
+    found = [kept_rates(tmp_path, MACHINE, build) for build in ("a", "b")]
+    assert [rates and rates.step_s for rates in found] == [1e-5, 2e-5]
+
+
+def test_without_any_build_here_a_plan_takes_the_newest_of_the_machine(tmp_path: Path) -> None:
     first = save(calibration("a", 1e-5), tmp_path)
     second = save(calibration("b", 2e-5), tmp_path)
     os.utime(first, (2_000_000_000, 2_000_000_000))
-    found = kept_rates(tmp_path, MACHINE)
+    found = kept_rates(tmp_path, MACHINE, "")
     assert found is not None
     assert found.step_s == 1e-5
     os.utime(second, (2_100_000_000, 2_100_000_000))
-    found = kept_rates(tmp_path, MACHINE)
+    found = kept_rates(tmp_path, MACHINE, "")
     assert found is not None
     assert found.step_s == 2e-5
 
@@ -69,7 +77,7 @@ def test_a_file_that_cannot_be_read_is_as_if_it_were_not_there(
     assert callable(damage)
     path.write_text(damage(path.read_text()))
     assert load(tmp_path, MACHINE.fingerprint, BUILD) is None
-    assert kept_rates(tmp_path, MACHINE) is None
+    assert kept_rates(tmp_path, MACHINE, "") is None
 
 
 def test_it_can_be_forgotten_once(tmp_path: Path) -> None:

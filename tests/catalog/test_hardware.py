@@ -64,6 +64,14 @@ def test_processors_move_what_their_channels_do(shipped: Catalog) -> None:
     assert shipped.cpus["ryzen-9950x"].bandwidth_gb_s == pytest.approx(89.6)
 
 
+def test_a_core_reads_less_than_its_socket(shipped: Catalog) -> None:
+    known = [cpu for cpu in shipped.cpus.values() if cpu.core_gb_s is not None]
+    assert {"xeon-8275cl", "graviton2"} <= {cpu.name for cpu in known}
+    for cpu in known:
+        assert cpu.core_gb_s is not None
+        assert cpu.core_gb_s < cpu.bandwidth_gb_s < cpu.core_gb_s * cpu.cores, cpu.name
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

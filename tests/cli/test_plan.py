@@ -13,12 +13,15 @@ from pilotlight.calibration.here import device_of
 from pilotlight.calibration.kept import Calibration, save
 from pilotlight.calibration.shaped_gguf import write
 from pilotlight.catalog.architecture import Architecture
+from pilotlight.config import Settings
+from pilotlight.engines.registry import Engines
 from pilotlight.machine import survey
 from pilotlight.planner.default_rates import default_rates
 from pilotlight.planner.listing import rows
 from planner.searches import answer, asked, facts_of
 
 from .conftest import Call
+from .test_pull import Holding, Ranges
 
 SMALL = ("llama-3.2-1b", "--rps", "0.05", "--platform", "lambda-x86-6144", "--platform", "modal-l4")
 ON_L4 = ("llama-3.1-8b", "--gpu", "l4", "--platform", "ec2", "--engine", "vllm")
@@ -86,6 +89,35 @@ def test_what_if_takes_another_load_in_other_words(call: Call) -> None:
     assert call("plan", "what-if", "--users", "900").exit_code == 0
 
 
+def test_what_if_leaves_out_what_another_load_has_no_place_for(call: Call) -> None:
+    call("plan", *ON_L4, "--users", "300", "--per-user-hour", "9", "--hours", "8")
+    assert call("plan", "what-if", "--rps", "2").exit_code == 0
+    assert call("plan", "what-if", "--profile", ",".join(["0.5"] * 24)).exit_code == 0
+    asked = json.loads(call("plan", "what-if", "--users", "600", "--json").stdout)
+    assert asked["differences"]
+
+
+def test_a_plan_of_a_file_is_explained_from_another_directory(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = Architecture(
+        layers=2, hidden=256, heads=4, kv_heads=2, head_dim=64, feed_forward=512,
+        vocabulary=512, context=4096, tied=True,
+    )  # fmt: skip
+    write(home / "tiny-Q8_0.gguf", shape, "Q8_0")
+    made = call("plan", "tiny-Q8_0.gguf", "--platform", "lambda-x86-2048", "--rps", "0.01")
+    assert made.exit_code == 0, made.output
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+    assert "tiny in q8_0" in call("plan", "explain").stdout
+
+
+def test_a_ref_without_a_file_to_write_is_wrong_usage(call: Call) -> None:
+    result = call("plan", *ON_L4, "--ref", "hf:org/repo")
+    assert result.exit_code == 2
+    assert "--write" in result.stderr
+
+
 def test_the_written_file_is_what_serve_takes(call: Call, home: Path) -> None:
     result = call("plan", *SMALL, "--engine", "llamacpp", "--write", "pilotlight.yaml")
     assert result.exit_code == 0, result.stderr
@@ -113,15 +145,82 @@ def test_a_file_of_the_users_own_is_planned_from_its_header(call: Call, home: Pa
     assert (found["model"], found["quantization"]) == ("tiny", "q8_0")
 
 
+def test_a_file_in_another_quantization_than_asked_is_no_plan(call: Call, home: Path) -> None:
+    shape = Architecture(
+        layers=2, hidden=256, heads=4, kv_heads=2, head_dim=64, feed_forward=512,
+        vocabulary=512, context=4096, tied=True,
+    )  # fmt: skip
+    write(home / "tiny-Q8_0.gguf", shape, "Q8_0")
+    result = call("plan", "tiny-Q8_0.gguf", "--quantization", "q4_0")
+    assert "'tiny-Q8_0.gguf' is in q8_0, not in q4_0" in result.stderr
+
+
 def test_this_machines_own_measurements_go_before_what_is_assumed(call: Call, home: Path) -> None:
     machine = survey()
-    assumed = default_rates(device_of(machine, ""), "llamacpp")
+    build = Engines(Settings().engines, machine).get("llamacpp").build
+    assumed = default_rates(device_of(machine, build), "llamacpp")
     measured = replace(assumed, source="measured by this test")
     data_dir = home / "data" / "pilotlight"
-    save(Calibration(machine.fingerprint, "build", "2026-11-20", measured, True), data_dir)
+    save(Calibration(machine.fingerprint, build, "2026-11-20", measured, True), data_dir)
     here = ("--here", "--platform", "this-machine", "--engine", "llamacpp", "--slo", "batch")
     assert call("plan", "smollm2-135m", *here, "--rps", "0.1").exit_code == 0
     assert "measured by this test" in call("plan", "explain").stdout
+
+
+def test_a_batch_bounds_no_latency_for_bench_either(call: Call) -> None:
+    asked_for = ("--mode", "batch", "--tpot", "1", "--rps", "0.1", "--json")
+    found = json.loads(call("plan", *ON_L4, *asked_for).stdout)
+    assert found["plans"]
+    assert found["workload"]["slo"] == {"ttft_ms": None, "tpot_ms": None, "percentile": 95.0}
+
+
+class Hub(Holding):
+    """One repository with one file."""
+
+    def __init__(self, name: str, body: bytes) -> None:
+        super().__init__(body, after_bytes=2**40)
+        self.RequestHandlerClass = HubPages
+        self.listing = {"id": "org/repo", "sha": "c" * 40, "siblings": [
+            {"rfilename": name, "size": len(body), "blobId": "0" * 40}
+        ]}  # fmt: skip
+
+
+class HubPages(Ranges):
+    server: Hub
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/models/org/repo"):
+            answer = json.dumps(self.server.listing).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+        else:
+            super().do_GET()
+
+
+def test_a_file_on_the_hub_is_planned_from_its_first_bytes(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = Architecture(
+        layers=8, hidden=1024, heads=8, kv_heads=2, head_dim=128, feed_forward=2048,
+        vocabulary=4096, context=4096, tied=True,
+    )  # fmt: skip
+    write(home / "far-Q8_0.gguf", shape, "Q8_0")
+    body = (home / "far-Q8_0.gguf").read_bytes()
+    with Hub("far-Q8_0.gguf", body) as hub:
+        monkeypatch.setenv("PILOTLIGHT_STORE_HF_ENDPOINT", hub.url)
+        result = call("plan", "hf:org/repo:Q8_0", "--platform", "lambda-x86-2048", "--rps", "0.01",
+                      "--slo", "batch", "--json")  # fmt: skip
+        assert hub.sent_bytes < len(body) / 4
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["plans"][0]["deployment"]
+    assert (found["ref"], found["quantization"]) == ("hf:org/repo:Q8_0", "q8_0")
+    local = json.loads(
+        call("plan", "far-Q8_0.gguf", "--platform", "lambda-x86-2048", "--slo", "batch", "--json")
+        .stdout
+    )["plans"][0]["deployment"]  # fmt: skip
+    assert found["parameters"] == local["parameters"]
 
 
 def test_a_class_plans_for_every_model_in_it(call: Call) -> None:
@@ -154,6 +253,15 @@ def test_a_trace_says_when_requests_come_and_how_long_they_are(call: Call, home:
         (("llama-3.1-8b", "--hours", "25"), "25.0 hours", "up to 24"),
         (("llama-3.1-8b", "--rps", "1", "--users", "3"), "both say the load", "one of them"),
         (("llama-3.1-8b", "--trace", "none.csv"), "none.csv", "trace"),
+        (("llama-3.1-8b", "--region", "mars"), "region 'mars'", "us-east-1"),
+        (("llama-3.1-8b", "--per-user-hour", "9"), "of how many users", "--users"),
+        (("llama-3.1-8b", "--users", "9", "--per-user-hour", "0"), "--per-user-hour 0", "than 0"),
+        (
+            ("llama-3.1-8b", "--hours", "8", "--profile", ",".join("1" * 24)),
+            "--hours 8 and --profile both say",
+            "leave --hours out",
+        ),
+        (("llama-3.1-8b", "--min-bits", "nan"), "--min-bits is nan", "bits of a weight"),
         (("llama-3.1-8b", "--profile", "1,2,x"), "isn't a list of numbers", "24 or 168"),
         (("llama-3.1-9b",), "unknown model 'llama-3.1-9b'", "llama-3.1-8b"),
         ((), "give a MODEL or --class", "catalog list models"),
@@ -185,6 +293,14 @@ def test_no_plan_at_all_fails_and_shows_what_comes_nearest(call: Call) -> None:
     assert "no plan does what is asked" in result.stdout
     assert "nearest:" in result.stdout
     assert "misses: p95 TTFT" in result.stdout
+
+
+def test_nothing_to_write_still_says_what_comes_nearest(call: Call, home: Path) -> None:
+    result = call("plan", *ON_L4, "--tpot", "0.1", "--write", "pilotlight.yaml")
+    assert result.exit_code != 0
+    assert "misses: p95 TPOT" in result.stdout
+    assert "nothing to write" in result.stderr
+    assert not (home / "pilotlight.yaml").exists()
 
 
 def test_a_narrow_terminal_gets_the_columns_that_matter() -> None:

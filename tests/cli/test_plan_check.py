@@ -56,6 +56,28 @@ def test_two_gpus_and_speculation_move_the_bound(call: Call, home: Path) -> None
     assert call("plan", "check", path, *WHAT, "--tokens-per-step", "2").exit_code == Exit.OK
 
 
+def test_a_processor_has_its_memory_as_a_bound(call: Call, home: Path) -> None:
+    slower = {**DEMO, "median_tpot_ms": 30.0, "median_e2el_ms": 30_800.0, "output_throughput": 32.0}
+    path = report(home, slower)
+    what = ("--model", "llama-3.1-8b", "--quant", "bf16", "--cpu", "epyc-9554")
+    result = call("plan", "check", path, *what)
+    assert result.exit_code == Exit.FAILURE
+    assert "1 x epyc-9554 at 461 GB/s reads that in 32." in result.stdout
+    assert call("plan", "check", path, *what, "--gpus", "2").exit_code == Exit.OK
+
+
+def test_what_a_processors_cache_holds_has_no_bound(call: Call, home: Path) -> None:
+    quick = {**DEMO, "median_tpot_ms": 0.2, "median_e2el_ms": 225.0, "output_throughput": 4_500.0}
+    what = ("--model", "smollm2-135m", "--quant", "q4_0", "--cpu", "core-i5-12400")
+    assert call("plan", "check", report(home, quick), *what).exit_code == Exit.OK
+
+
+def test_a_report_of_neither_or_both_is_wrong_usage(call: Call, home: Path) -> None:
+    path = report(home, DEMO)
+    assert call("plan", "check", path, *WHAT[:4]).exit_code == Exit.USAGE
+    assert call("plan", "check", path, *WHAT, "--cpu", "epyc-9554").exit_code == Exit.USAGE
+
+
 def test_bad_input_says_what_to_give(call: Call, home: Path) -> None:
     other = home / "other.json"
     other.write_text('{"speed": 3}')
@@ -76,3 +98,13 @@ def test_what_is_not_json_is_named(call: Call, home: Path) -> None:
     result = call("plan", "check", str(home / "report.json"), *WHAT)
     assert result.exit_code == Exit.USAGE
     assert "isn't JSON" in result.stderr
+
+
+def test_a_quantization_is_named_as_people_do_and_must_be_known(call: Call, home: Path) -> None:
+    path, what = report(home, DEMO), ("--model", "llama-3.1-8b", "--gpu", "h100")
+    assert "2 figures" in call("plan", "check", path, *what, "--quant", "BF16").stdout
+    unsaid = call("plan", "check", path, *what)
+    assert "'llama-3.1-8b' ran in which quantization?" in unsaid.stderr
+    unknown = call("plan", "check", path, *what, "--quant", "q4_k_x")
+    assert "unknown quantization 'q4_k_x'" in unknown.stderr
+    assert "q4_k_m" in unknown.stderr

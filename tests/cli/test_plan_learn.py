@@ -63,3 +63,13 @@ def test_a_file_that_is_not_rates_is_no_calibration(home: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "l4-vllm.json").write_text('{"device": "l4"}')
     assert reported_rates(home) == {}
+
+
+def test_nothing_is_learned_from_what_cant_be(call: Call, home: Path) -> None:
+    quick = {**SLOW, "median_tpot_ms": 20.0, "output_throughput": 150.0}
+    result = call("plan", "learn", report(home, quick), *WHAT)
+    assert result.exit_code == Exit.USAGE
+    assert "tpot_ms of 20 can't be" in result.stderr
+    assert "1 x l4 at 300 GB/s" in result.stderr
+    assert "plan check" in result.stderr
+    assert reported_rates(home / "data" / "pilotlight") == {}

@@ -13,11 +13,12 @@ from pilotlight.calibration import shaped_gguf
 from pilotlight.catalog.architecture import Architecture
 from pilotlight.cli.engine_answer import llamacpp_answer
 from pilotlight.cli.planned_model import planned_model
+from pilotlight.cli.question import Question, ask
 from pilotlight.config import EngineSettings, LlamacppSettings, Settings
 from pilotlight.core import ModelRef
 from pilotlight.machine import Machine
-from pilotlight.planner.memory import Load, Room, fit
 from pilotlight.planner.model import from_architecture
+from pilotlight.planner.plan import Answer
 
 from .test_pull import Holding
 
@@ -86,18 +87,27 @@ def with_tool(settings: Settings, directory: Path, says: str) -> Settings:
     return Settings(data_dir=settings.data_dir, engines=EngineSettings(llamacpp=llamacpp))
 
 
+def planned_here(own: Settings, file: Path) -> Answer:
+    flags = {"platforms": ["this-machine"], "slo": "batch", "rps": 0.01}
+    return ask(Question(model=str(file), here=True, flags=flags), own)[0]
+
+
 def test_the_installed_engines_word_stands_in_the_plan(
     settings: Settings, file: Path, tmp_path: Path
 ) -> None:
-    own = with_tool(settings, tmp_path, "Host 700 64 8 ")
-    model, ref = planned_model(own, ModelRef.parse(str(file))), ModelRef.parse(str(file))
-    load, room = Load(context=512, sequences=2), Room(ram_bytes=8 * 2**30)
-    formula = fit(model, "llamacpp", load, room)
-    answer = llamacpp_answer(own, ref, formula.options, MACHINE)
-    assert answer is not None
-    found = fit(model, "llamacpp", load, room, answer=answer)
-    assert (formula.rule, found.rule) == ("formula", "engine")
-    assert found.parts["kv"] == 64 * 2**20
+    best = planned_here(with_tool(settings, tmp_path, "Host 700 64 8 "), file).plans[0]
+    assert best.memory.rule == "engine"
+    assert best.memory.parts["kv"] == 64 * 2**20
+    assert best.memory.used_bytes > 772 * 2**20
+
+
+def test_a_plan_that_the_engine_says_is_too_big_is_none(
+    settings: Settings, file: Path, tmp_path: Path
+) -> None:
+    found = planned_here(with_tool(settings, tmp_path, "Host 99000000 64 8 "), file)
+    assert not found.plans
+    assert "doesn't fit by" in found.nearest[0].misses[0]
+    assert "llamacpp itself says" in found.nearest[0].misses[0]
 
 
 @pytest.mark.parametrize("says", ["", "no such flag"])

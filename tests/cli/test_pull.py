@@ -36,7 +36,7 @@ class Holding(ThreadingHTTPServer):
     """Serves ranges of one body, and nothing past `after_bytes` in sum until it is released."""
 
     def __init__(self, body: bytes, after_bytes: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Ranges)
+        super().__init__(("127.0.0.1", 0), Ranges)
         self.body, self.after_bytes, self.sent_bytes = body, after_bytes, 0
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._held, self._released = Event(), Event()
@@ -64,7 +64,7 @@ class Holding(ThreadingHTTPServer):
         super().__exit__(*args)
 
 
-class _Ranges(BaseHTTPRequestHandler):
+class Ranges(BaseHTTPRequestHandler):
     server: Holding
 
     def log_message(self, format: str, *args: Any) -> None:

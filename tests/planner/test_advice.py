@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pilotlight.planner.advice import advice
 from pilotlight.planner.plan import Advice
 from pilotlight.planner.requirements import Requirements, ServiceLevel
@@ -65,7 +67,14 @@ def test_small_gpus_for_a_small_model_and_large_ones_for_a_large() -> None:
 def test_a_replica_with_room_is_to_be_sent_more() -> None:
     hint = _of(_advice("llama-3.1-8b", asked(0.2, service=CHAT), "g6.xlarge"), "send it more")
     assert hint is not None
-    assert "used" in hint.evidence
+    most, times = (
+        float(re.findall(pattern, text)[0])
+        for pattern, text in (
+            (r"up to ([\d.]+) requests/s", hint.text),
+            (r"so ([\d.]+) times the load", hint.evidence),
+        )
+    )
+    assert abs(times / (most / 0.2) - 1) < 0.02, "the load it takes over the load it has"
 
 
 def test_scaling_is_compared_on_the_same_hardware() -> None:

@@ -66,6 +66,13 @@ def test_lambdas_second_tier_is_cheaper() -> None:
     assert bill == pytest.approx(6e9 * 0.0000166667 + 0.6e9 * 0.000015)
 
 
+def test_a_month_has_each_tier_once_for_answers_and_starts_together() -> None:
+    answering_s, starts = 0.9e9, 2e7
+    month = used(spans=spans((1.0, answering_s)), busy_s=answering_s, cold_starts=starts)
+    bill = usd(THERE["lambda-x86-6144"], month, start(10.0))
+    assert bill == pytest.approx(6e9 * 0.0000166667 + 0.6e9 * 0.000015)
+
+
 def test_provisioned_concurrency_is_due_all_month_and_answers_cheaper() -> None:
     ready = used(spans=spans((2.0, 1000)), standby_s=MONTH_S, standby_busy_s=2000)
     bill = usd(THERE["lambda-x86-2048"], ready)

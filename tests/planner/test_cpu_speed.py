@@ -11,7 +11,7 @@ from pilotlight.catalog import load
 from pilotlight.errors import PlanError
 from pilotlight.machine import Machine
 from pilotlight.planner.cpu_speed import cpu_rates
-from pilotlight.planner.device import Device
+from pilotlight.planner.device import Device, cpu_device
 from pilotlight.planner.model import from_architecture
 from pilotlight.planner.speed import place
 
@@ -49,6 +49,14 @@ def test_more_cores_bandwidth_or_clock_are_never_slower(mix: str) -> None:
 def test_fewer_bits_are_faster_to_write_with() -> None:
     times = [seconds(DEVICE, mix)[0] for mix in ("Q4_K_M", "Q8_0", "F16")]
     assert times == sorted(times)
+
+
+def test_a_few_cores_of_a_socket_read_what_they_do_alone() -> None:
+    cpu = load().cpus.find("xeon-8275cl")
+    assert cpu_device(cpu, 2).bandwidth_bytes_s == pytest.approx(26e9)
+    assert cpu_device(cpu).bandwidth_bytes_s == pytest.approx(140.8e9, rel=0.01)
+    unknown = replace(cpu, core_gb_s=None)
+    assert cpu_device(unknown, 2).bandwidth_bytes_s > 26e9
 
 
 def test_a_processor_without_newer_instructions_is_slower() -> None:

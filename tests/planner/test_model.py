@@ -121,6 +121,16 @@ def test_a_mixture_passes_a_token_through_few_experts() -> None:
     assert model.active_parameters / 1e9 == pytest.approx(12.9, rel=0.005)
 
 
+def test_a_catalogs_bits_go_before_the_rules() -> None:
+    """So that a row of the user's own counts; embeddings, output and norms stay 16 bits wide."""
+    usual, wider = (
+        planned("llama-3.1-8b", "AWQ", bits_per_weight=bits).weights for bits in (None, 5.0)
+    )
+    (own,) = (group for group in wider.groups if group.type == "INT4")
+    assert 8 * own.bytes / own.parameters == pytest.approx(5.0)
+    assert wider.parameters_by_type() == usual.parameters_by_type()
+
+
 def test_a_quantization_of_ones_own_needs_its_bits() -> None:
     own = from_architecture("own", LLAMA, "homemade", bits_per_weight=3)
     assert own.format == "safetensors"

@@ -164,3 +164,7 @@ def test_an_explanation_has_every_part() -> None:
     assert any(label.startswith("openai/gpt-4o") for label in lines)
     assert "requests/s" in lines["openai/gpt-4o"]
     assert "Constants" in titles
+    prices = lines["prices from"]
+    (rented,) = facts_of(plan.deployment.offer).rented
+    assert rented.offer.source in prices
+    assert rented.platform.source in prices

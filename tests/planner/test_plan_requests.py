@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from pilotlight.errors import PlanError
+from pilotlight.planner.asked_text import asked_lines
 from pilotlight.planner.requirements import ServiceLevel
-from pilotlight.planner.traffic import steady
+from pilotlight.planner.traces import Arrival, Trace
+from pilotlight.planner.traffic import Traffic, from_trace, steady
 
 from .searches import answer, asked, facts_of, search
 
@@ -89,6 +91,24 @@ def test_a_private_plan_rents_nothing() -> None:
     assert "somebody else's machine" in found.rejections[0].reason
 
 
+def test_every_limit_is_said_above_the_answer() -> None:
+    question = replace(
+        asked(
+            1, platforms=("gce",), gpus=("l4",), engines=("vllm",), quantizations=("fp8",),
+            regions=("us-east-1",), usd_per_month=900.0, max_gpus=2, private=True, min_bits=6.5,
+            scale_to_zero=False, concurrency=16, kv_type="q8_0",
+        ),
+        free_tier=True,
+    )  # fmt: skip
+    told = dict(asked_lines(question))["limits"]
+    assert told == (
+        "platform gce, gpu l4, engine vllm, quantization fp8, region us-east-1, own machines only, "
+        "$900 a month, never to zero, free amounts counted, 2 GPUs at most, "
+        "6.5 bits a weight at least, 16 at once at most, cache in q8_0"
+    )
+    assert "limits" not in dict(asked_lines(asked(1)))
+
+
 def test_limits_leave_out_without_a_word() -> None:
     found = answer(
         "llama-3.1-8b",
@@ -98,6 +118,16 @@ def test_limits_leave_out_without_a_word() -> None:
     assert {plan.deployment.gpu for plan in found.plans} == {"l4"}
     assert {plan.deployment.engine for plan in found.plans} == {"vllm"}
     assert not any("A10G" in each.family for each in found.rejections)
+
+
+def test_a_cache_that_nobody_knows_the_size_of_is_refused() -> None:
+    facts = facts_of("g6.xlarge")
+    for engine, said in (("vllm", "nobody knows what a cache"), ("llamacpp", "has no cache of")):
+        question = asked(0.2, kv_type="turboquant_4bit_nc", engines=(engine,))
+        found = answer("llama-3.1-8b", question, facts)
+        assert not found.plans
+        assert said in found.rejections[0].reason
+        assert {each.kind for each in found.rejections} == {"engine"}
 
 
 def test_nothing_left_to_choose_from_is_an_error() -> None:
@@ -122,12 +152,28 @@ def test_a_batch_is_planned_for_its_mean() -> None:
     assert fewest[0] < fewest[1]
 
 
-def test_a_trace_is_priced_request_by_request() -> None:
-    from pilotlight.planner.traces import Arrival, Trace
-    from pilotlight.planner.traffic import from_trace
+def bursts() -> Traffic:
+    """Ten requests at once, each hour of a day."""
+    arrivals = (Arrival(3600.0 * hour + i, 400, 100) for hour in range(24) for i in range(10))
+    return from_trace(Trace(tuple(arrivals)))
 
-    bursts = [Arrival(3600.0 * hour + i, 400, 100) for hour in range(24) for i in range(10)]
-    traffic = from_trace(Trace(tuple(bursts)))
+
+def test_a_batch_is_not_turned_down_for_being_slow() -> None:
+    service = ServiceLevel(ttft_ms=1, tpot_ms=1, percentile=95)
+    facts = facts_of("c7g.16xlarge")
+    assert answer("llama-3.1-8b", asked(0.05, service=service, mode="batch"), facts).plans
+    assert not answer("llama-3.1-8b", asked(0.05, service=service), facts).plans
+
+
+def test_a_plan_counts_machines_and_says_what_shares_one() -> None:
+    plans = answer("qwen3-32b", asked(2, quantizations=("fp8",)), facts_of("runpod-l40s-x2")).plans
+    names = {plan.deployment.gpus: plan.name for plan in plans if plan.deployment.engine == "vllm"}
+    assert "1x runpod runpod-l40s-x2 (2 replicas, L40S each, batch" in names[1]
+    assert "1x runpod runpod-l40s-x2 (2× L40S, batch" in names[2]
+
+
+def test_a_trace_is_priced_request_by_request() -> None:
+    traffic = bursts()
     facts = facts_of("lambda-x86-6144")
     service = ServiceLevel(percentile=95)
     found = answer("llama-3.2-1b", asked(traffic=traffic, service=service), facts)
@@ -136,3 +182,20 @@ def test_a_trace_is_priced_request_by_request() -> None:
     )
     shares = [plan.cold.share for each in (found, mean) for plan in each.plans[:1] if plan.cold]
     assert shares[0] > shares[1], "ten at once meet ten cold starts; a mean hides that"
+
+
+def test_a_trace_that_costs_more_than_its_mean_shows_by_how_much_it_misses() -> None:
+    traffic, service = bursts(), ServiceLevel(percentile=95)
+    facts = facts_of("lambda-x86-6144")
+    exact, mean = (
+        answer("llama-3.2-1b", asked(traffic=each, service=service), facts).plans[0].money
+        for each in (traffic, replace(traffic, trace=None))
+    )
+    between = (exact.usd_per_month + mean.usd_per_month) / 2
+    assert mean.usd_per_month < between < exact.usd_per_month
+    found = answer(
+        "llama-3.2-1b", asked(traffic=traffic, service=service, usd_per_month=between), facts
+    )
+    assert not found.plans
+    assert all(plan.misses for plan in found.nearest)
+    assert found.nearest[0].money.usd_per_month > between

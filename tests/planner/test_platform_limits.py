@@ -56,7 +56,7 @@ def test_a_modest_plan_is_refused_nowhere() -> None:
         (
             "own-desktop-4090",
             {"instances": 9},
-            "9 instances, and A machine of your own has 8",
+            "it takes 9 instances, and own has 8",
         ),
     ],
 )

@@ -20,6 +20,14 @@ VLLM: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("nothing", [0.0, float("nan"), float("inf")])
+def test_what_a_tool_could_not_measure_is_unknown(nothing: float) -> None:
+    """vLLM writes 0 for the TPOT of answers of one token; Python's JSON knows NaN."""
+    (found,) = read({**VLLM, "median_tpot_ms": nothing, "mean_tpot_ms": nothing})
+    assert found.metrics.tpot_ms is None
+    assert found.metrics.ttft_ms is not None
+
+
 def guidellm(**metrics: dict[str, float]) -> dict[str, Any]:
     """One benchmark; every figure has finished and failed requests apart."""
     figures = {

@@ -161,6 +161,26 @@ def test_fp8_runs_where_the_gpu_has_it_and_is_unpacked_elsewhere() -> None:
     )
 
 
+@pytest.mark.parametrize("engine", ["vllm", "transformers", "llamacpp"])
+def test_answers_of_one_token_cannot_outrun_their_prompts(engine: str) -> None:
+    """Classification: nothing is decoded, and all prompts are multiplied one after the other."""
+    quantization = "F16" if engine == "llamacpp" else "BF16"
+    setup = on_gpu("llama-3.1-8b", "l4", quantization=quantization, engine=engine)
+    lengths = Lengths(input_tokens=512, output_tokens=1)
+    bound = 121e12 / (2 * 512 * setup.work.token_parameters)
+    assert 0.3 * bound < capacity(setup, lengths, 64) < bound
+
+
+def test_use_is_counted_against_the_peak_of_what_is_multiplied_in() -> None:
+    """FP8's is twice BF16's on an H100: each request takes half as much of it."""
+    each = []
+    for quantization in ("BF16", "FP8"):
+        setup = on_gpu("llama-3.1-8b", "h100-sxm", quantization=quantization)
+        speed = at_concurrency(setup, CHAT, 8)
+        each.append(speed.use.compute / speed.capacity_per_s)
+    assert each[1] == pytest.approx(each[0] / 2, rel=0.01)
+
+
 def test_a_load_past_the_capacity_is_refused_with_both_numbers() -> None:
     setup = on_gpu("llama-3.1-8b", "l4")
     most = capacity(setup, CHAT, 8)
@@ -303,8 +323,8 @@ def test_tails_are_no_shorter_than_medians_and_shares_are_shares(
     alone_ttft, alone_tpot = unloaded(setup, lengths)
     assert metrics.ttft_ms.median >= alone_ttft * (1 - 1e-9)
     assert metrics.tpot_ms.median >= alone_tpot * (1 - 1e-9)
-    assert 0 <= speed.usage.bandwidth <= 1
-    assert 0 <= speed.usage.compute <= 1
+    assert 0 <= speed.use.bandwidth <= 1
+    assert 0 <= speed.use.compute <= 1
     assert 1 <= speed.sequences <= max(most, 1)
 
 

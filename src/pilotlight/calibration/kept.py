@@ -48,8 +48,12 @@ def load(data_dir: Path, machine: str, build: str) -> Calibration | None:
     return found if found and (found.machine, found.build) == (machine, build) else None
 
 
-def kept_rates(data_dir: Path, machine: Machine) -> Rates | None:
-    """The newest of this machine, whichever build of the engine it was. Blocks for milliseconds."""
+def kept_rates(data_dir: Path, machine: Machine, build: str) -> Rates | None:
+    """Those of this machine and the `build` that would run; without any build here (empty) the
+    newest there are. Blocks for milliseconds."""
+    if build:
+        found = load(data_dir, machine.fingerprint, build)
+        return found.rates if found else None
     paths = sorted(_directory(data_dir).glob("*.json"), key=_written_s, reverse=True)
     known = (_read(path) for path in paths)
     return next(

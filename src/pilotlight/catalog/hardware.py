@@ -72,6 +72,11 @@ class Cpu(Row):
     threads_per_core: Count = 1
     channels: Count
     memory_mt_s: Positive
+    core_gb_s: Positive | None = None
+    """What one core reads alone: few cores of a large socket are bound by it, not by channels.
+
+    None: nobody is known to have measured it."""
+
     instructions: InstructionSet
     """The widest that llama.cpp has kernels for."""
 

@@ -172,8 +172,10 @@ _WORDS = 128_000
 
 def _rows(found: Calibration) -> Sequence[Sequence[str]]:
     """The types in rising order of their size, with operations at several tokens at once."""
+    from pilotlight.planner.rates import BITS
+
     types = found.rates.types
-    named = sorted(types, key=lambda name: (found.rates.bits.get(name, 0.0), name))
+    named = sorted(types, key=lambda name: (BITS.get(name, 0.0), name))
     return [
         [
             name,

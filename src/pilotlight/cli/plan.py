@@ -110,14 +110,17 @@ def plan(
     """
     if above(context):
         return Exit.OK
+    if flags["ref"] is not None and flags["write"] is None:
+        raise click.UsageError("--ref says where the weights of --write are", context)
     from pilotlight.cli.question import Question, ask, remember
 
     chosen = settings(context, file)
     question = Question(model=model, grade=flags["grade"], here=flags["here"], flags=given(flags))
     answer, search = ask(question, chosen)
     remember(question, chosen)
-    _write_files(answer, search, flags["html"], flags["write"], flags["ref"])
+    # First the answer: where there is nothing to write, it says what comes nearest and why not.
     _print_answer(answer, as_json, None if everything else top)
+    _write_files(answer, search, flags["html"], flags["write"], flags["ref"])
     return Exit.OK if answer.plans else Exit.FAILURE
 
 
@@ -155,7 +158,10 @@ def _write_files(
         from pilotlight.planner.serve_file import serve_file
 
         if not answer.plans:
-            raise PlanError("no plan does what is asked: nothing to write", hint="ask for less")
+            raise PlanError(
+                "no plan does what is asked: nothing to write",
+                hint="see what comes nearest, and ask for less",
+            )
         write_text(write, serve_file(_writable(answer, ref), ref), mode=0o644)
         click.echo(f"wrote {write}; start with: pilotlight serve {write}", err=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from pilotlight.cli.flags import config_file, setting_flags, settings
 from pilotlight.cli.report_file import read_report, what_ran
 
 if TYPE_CHECKING:
+    from pilotlight.catalog import Catalog
     from pilotlight.config import Settings
+    from pilotlight.planner.device import Device
     from pilotlight.planner.physics import Flag, Run
     from pilotlight.planner.reported import Reported
 
@@ -25,12 +28,14 @@ if TYPE_CHECKING:
     examples=(
         "pilotlight plan check result.json --model llama-3.1-8b --quant bf16 --gpu h100",
         "pilotlight plan check benchmarks.json --model qwen3-32b --quant fp8 --gpu l40s --gpus 2",
+        "pilotlight plan check result.json --model ./m-Q4_K_M.gguf --cpu epyc-9554",
     ),
 )
 @click.argument("report", type=click.Path(path_type=Path))
 @click.option("--model", required=True, metavar="MODEL", help="what ran: a name or a model ref")
 @click.option("--quant", metavar="NAME", help="its quantization, where MODEL is a catalog's name")
-@click.option("--gpu", required=True, metavar="NAME", help="what it ran on")
+@click.option("--gpu", metavar="NAME", help="what it ran on")
+@click.option("--cpu", metavar="NAME", help="what it ran on, without a GPU: all of that socket")
 @click.option(
     "--gpus", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="how many of them one replica was spread over",
@@ -68,6 +73,8 @@ def check(
     REPORT is the JSON of Pilotlight, vllm bench serve, GuideLLM, AIPerf or inference-perf. The
     exit status is 1 where anything is flagged.
     """
+    if (flags["gpu"] is None) == (flags["cpu"] is None):
+        raise click.UsageError("say what it ran on: --gpu or --cpu, one of them", context)
     from pilotlight.planner import physics
     from pilotlight.planner.reported import read
 
@@ -80,14 +87,13 @@ def check(
 
 def _run(reported: Reported, chosen: Settings, flags: dict[str, Any]) -> Run:
     from pilotlight.cli.plan_facts import read_catalog
-    from pilotlight.planner.device import gpu_device
     from pilotlight.planner.physics import Run
     from pilotlight.planner.work import work_of
 
     catalog = read_catalog(chosen)
     return Run(
         work=work_of(what_ran(catalog, chosen, flags["model"], flags["quant"])),
-        device=gpu_device(catalog.gpus.find(flags["gpu"])),
+        device=_device(catalog, flags["gpu"], flags["cpu"]),
         devices=flags["gpus"],
         lengths=reported.lengths,
         concurrency=reported.concurrency,
@@ -95,6 +101,15 @@ def _run(reported: Reported, chosen: Settings, flags: dict[str, Any]) -> Run:
         tokens_per_step=flags["tokens_per_step"],
         cached_prompt_tokens=flags["cached_prompt"],
     )
+
+
+def _device(catalog: Catalog, gpu: str | None, cpu: str | None) -> Device:
+    from pilotlight.planner.device import cpu_device, gpu_device
+
+    if cpu is None:
+        return gpu_device(catalog.gpus.find(str(gpu)))
+    # Its rating isn't what its machine may draw, and that is what most reports measure.
+    return replace(cpu_device(catalog.cpus.find(cpu)), tdp_w=None)
 
 
 def _as_text(runs: Iterable[Reported], found: Iterable[tuple[Flag, ...]]) -> Iterable[str]:

@@ -65,7 +65,7 @@ def variants_of(
             hint="pilotlight catalog list models shows what there is",
         )
     if model is not None and (row := catalog.models.seek(model)) is None:
-        return _from_ref(catalog, settings, model)
+        return _from_ref(catalog, settings, model, quantizations)
     rows = [row] if model is not None and row else _of_grade(catalog, str(grade))
     return tuple(v for each in rows for v in variants(each, catalog.quantizations, quantizations))
 
@@ -78,8 +78,11 @@ def _of_grade(catalog: Catalog, grade: str) -> list[CatalogModel]:
     return rows
 
 
-def _from_ref(catalog: Catalog, settings: Settings, text: str) -> tuple[Variant, ...]:
-    """A path or a ref: what its header says counts, not its name."""
+def _from_ref(
+    catalog: Catalog, settings: Settings, text: str, wanted: Sequence[str]
+) -> tuple[Variant, ...]:
+    """A path or a ref: what its header says counts, not its name. It is in one quantization, beside
+    what an engine makes of it as it loads; `wanted` may choose among those."""
     from pilotlight.cli.planned_model import planned_model
     from pilotlight.planner.variants import exactly
 
@@ -88,7 +91,15 @@ def _from_ref(catalog: Catalog, settings: Settings, text: str) -> tuple[Variant,
         raise _unknown(catalog, text)
     if ref.scheme == "file":
         ref = ModelRef("file", str(Path(ref.locator).expanduser().absolute()))
-    return exactly(planned_model(settings, ref, _name(ref)), catalog.quantizations)
+    found = exactly(planned_model(settings, ref, _name(ref)), catalog.quantizations)
+    chosen = tuple(v for v in found if not wanted or v.quantization.name in wanted)
+    if not chosen:
+        has = " or ".join(variant.quantization.name for variant in found)
+        raise PlanError(
+            f"{text!r} is in {has}, not in {' or '.join(wanted)}",
+            hint="leave the quantization out, or name a catalog model",
+        )
+    return chosen
 
 
 _MIX = re.compile(r"[-.](I?Q\d\w*|B?F(16|32)|MXFP4\w*)$", re.IGNORECASE)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pilotlight.catalog import Catalog
     from pilotlight.catalog.hardware import Cpu, Gpu, InstructionSet
     from pilotlight.catalog.platform import Offer, Platform
-    from pilotlight.core import Footprint
     from pilotlight.machine import Machine
-    from pilotlight.planner.plan import Answer, Memory
+    from pilotlight.planner.plan import Answer, Plan
     from pilotlight.planner.rates import Rates
     from pilotlight.planner.search import Facts
 
@@ -34,30 +33,32 @@ def with_this_machine(known: Facts, catalog: Catalog, settings: Settings) -> Fac
     from pilotlight.machine import survey
 
     machine = survey()
-    cpu, gpu = _cpu(machine, settings), _gpu(machine, catalog)
+    build = _build(machine, settings)
+    cpu, gpu = _cpu(machine, build), _gpu(machine, catalog)
     rentable = Rentable(_platform(catalog), _offer(machine, cpu, gpu))
     return replace(
         known,
         cpus={**known.cpus, NAME: cpu},
         rented=(*known.rented, rentable),
-        rates={**known.rates, **_measured(machine, settings)},
+        rates={**known.rates, **_measured(machine, build, settings)},
     )
 
 
-def _measured(machine: Machine, settings: Settings) -> Mapping[str, Rates]:
-    """What `pilotlight calibrate` found; nothing where it wasn't run on this machine as it is."""
+def _measured(machine: Machine, build: str, settings: Settings) -> Mapping[str, Rates]:
+    """What `pilotlight calibrate` found; nothing where it wasn't run on this machine as it is, or
+    of another build of llama.cpp."""
     from pilotlight.calibration.kept import kept_rates
 
-    rates = kept_rates(settings.data_dir, machine)
+    rates = kept_rates(settings.data_dir, machine, build)
     return {} if rates is None else {NAME: rates}
 
 
-def _cpu(machine: Machine, settings: Settings) -> Cpu:
+def _cpu(machine: Machine, build: str) -> Cpu:
     """As calibration sees it, so that a plan before and after differ by what was measured alone."""
     from pilotlight.calibration.here import device_of
     from pilotlight.catalog.hardware import Cpu
 
-    seen = device_of(machine, _build(machine, settings))
+    seen = device_of(machine, build)
     return Cpu(
         name=NAME,
         title=machine.cpu,
@@ -115,7 +116,6 @@ def _platform(catalog: Catalog) -> Platform:
 def _offer(machine: Machine, cpu: Cpu, gpu: Gpu | None) -> Offer:
     from pilotlight.catalog.platform import GIB, Offer
 
-    share = min(1.0, machine.cores / cpu.cores)
     gpus = len(machine.gpus) if gpu else 0
     return Offer(
         name=NAME,
@@ -128,7 +128,7 @@ def _offer(machine: Machine, cpu: Cpu, gpu: Gpu | None) -> Offer:
         gpus=gpus,
         capital_usd=0,  # it is there already: what it cost is no reason for or against
         years=1,
-        load_w=cpu.tdp_w * share + (gpu.tdp_w * gpus if gpu else 0),
+        load_w=cpu.tdp_w + (gpu.tdp_w * gpus if gpu else 0),
         source=_SOURCE,
         as_of=date.today(),
     )
@@ -136,31 +136,27 @@ def _offer(machine: Machine, cpu: Cpu, gpu: Gpu | None) -> Offer:
 
 def with_engines_answer(answer: Answer, settings: Settings) -> Answer:
     """The best plan for this machine with the memory that its engine itself asks for, where the
-    engine and the model's file are here; that goes before the formula."""
+    engine and the model's file are here. One that doesn't fit by that word makes place for the
+    next."""
     from pilotlight.cli.engine_answer import llamacpp_answer
     from pilotlight.core import ModelRef
     from pilotlight.machine import survey
+    from pilotlight.planner.engine_word import with_footprint
 
-    best = next((plan for plan in answer.plans if plan.deployment.offer == NAME), None)
-    if best is None or best.deployment.ref is None or best.deployment.engine != "llamacpp":
-        return answer
-    options = best.deployment.options
-    found = llamacpp_answer(settings, ModelRef.parse(best.deployment.ref), options, survey())
-    if found is None:
-        return answer
-    known = replace(best, memory=_stated(best.memory, found))
-    return replace(
-        answer,
-        plans=tuple(known if plan is best else plan for plan in answer.plans),
-        front=tuple(known if plan is best else plan for plan in answer.front),
-    )
+    machine = survey()
+    while (best := _first_here(answer)) is not None:
+        d = best.deployment
+        if d.ref is None or d.engine != "llamacpp":
+            return answer
+        found = llamacpp_answer(settings, ModelRef.parse(d.ref), d.options, machine)
+        if found is None:
+            return answer
+        known = len(answer.plans)
+        answer = with_footprint(answer, best, found)
+        if len(answer.plans) == known:
+            return answer
+    return answer
 
 
-def _stated(memory: Memory, found: Footprint) -> Memory:
-    return replace(
-        memory,
-        used_bytes=max(found.gpu_bytes.values(), default=0) or found.ram_bytes,
-        parts=dict(found.parts),
-        rule=found.source,
-        arithmetic="as llama.cpp itself says of this file and these options",
-    )
+def _first_here(answer: Answer) -> Plan | None:
+    return next((plan for plan in answer.plans if plan.deployment.offer == NAME), None)

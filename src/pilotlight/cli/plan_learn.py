@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pilotlight.config import Settings
     from pilotlight.planner.rates import Rates
     from pilotlight.planner.recalibration import Measured
+    from pilotlight.planner.reported import Reported
     from pilotlight.planner.roofline import Setup
 
 
@@ -76,25 +77,40 @@ def _setup(chosen: Settings, flags: dict[str, Any]) -> Setup:
 
 
 def _runs(path: Path, setup: Setup) -> list[Measured]:
-    from pilotlight.planner.recalibration import Measured
+    from pilotlight.planner.recalibration import closed_loop
     from pilotlight.planner.reported import read
 
-    found = [
-        Measured(
-            setup=setup,
-            lengths=run.lengths,
-            concurrency=max(run.concurrency, 1.0),
-            metrics=run.metrics,
-        )
-        for run in read(read_report(path))
-        if run.lengths is not None and run.concurrency is not None
-    ]
+    reported = read(read_report(path))
+    for run in reported:
+        _refuse_what_cant_be(path, run, setup)
+    found = closed_loop(setup, reported)
     if not found:
         raise PlanError(
             f"{str(path)!r} doesn't say how long its requests were and how many ran at once",
             hint="benchmark with a fixed concurrency, such as --max-concurrency 8",
         )
     return found
+
+
+def _refuse_what_cant_be(path: Path, reported: Reported, setup: Setup) -> None:
+    """Plans that learned from a figure which no hardware gives would promise it to others."""
+    from pilotlight.planner import physics
+
+    (stage,) = setup.stages
+    run = physics.Run(
+        work=setup.work,
+        device=stage.device,
+        devices=stage.ranks,
+        lengths=reported.lengths,
+        concurrency=reported.concurrency,
+        request_ms=reported.request_ms,
+    )
+    if flags := physics.check(reported.metrics, run):
+        raise PlanError(
+            f"{str(path)!r} has a {flags[0].text}",
+            hint="plans learn from runs that can be, without speculation or reused prompts; "
+            "pilotlight plan check shows every figure that can't",
+        )
 
 
 def _told(before: Rates, found: Rates, count: int, path: Path) -> str:

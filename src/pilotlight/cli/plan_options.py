@@ -118,12 +118,15 @@ def requirements(asked: Mapping[str, Any], catalog: Catalog) -> Requirements:
     Raises:
         PlanError, ConfigError: a value can't be, or a name is unknown.
     """
-    from pilotlight.planner.requirements import Requirements
+    from pilotlight.planner.requirements import Requirements, ServiceLevel
 
     mode = asked.get("mode", _usual_mode(asked, catalog))
+    service = _service(asked, catalog)
+    if mode == "batch":
+        service = ServiceLevel(percentile=service.percentile, source=service.source)
     return Requirements(
         traffic=_traffic(asked),
-        service=_service(asked, catalog),
+        service=service,
         mode=mode,
         context=asked.get("context"),
         limits=_limits(asked, catalog),
@@ -134,11 +137,7 @@ def requirements(asked: Mapping[str, Any], catalog: Catalog) -> Requirements:
 def _traffic(asked: Mapping[str, Any]) -> Traffic:
     from pilotlight.planner.traffic import hourly, steady
 
-    sources = [name for name in ("rps", "users", "profile", "trace") if name in asked]
-    if len(sources) > 1:
-        raise PlanError(
-            f"--{sources[0]} and --{sources[1]} both say the load", hint="give one of them"
-        )
+    _check_together(asked)
     lengths = (asked.get("input_tokens", 512.0), asked.get("output_tokens", 128.0))
     if "trace" in asked:
         return _traced(asked)
@@ -151,11 +150,32 @@ def _traffic(asked: Mapping[str, Any]) -> Traffic:
     return steady(rate, *lengths, asked.get("hours", 24.0))
 
 
-def _check_load(asked: Mapping[str, Any], rate: float) -> None:
-    named = "users" if "users" in asked else "rps"
-    if not (math.isfinite(rate) and rate > 0):
+def _check_together(asked: Mapping[str, Any]) -> None:
+    """Of flags that say the same, one; of those that say more of another, both."""
+    sources = [name for name in ("rps", "users", "profile", "trace") if name in asked]
+    if len(sources) > 1:
         raise PlanError(
-            f"--{named} {asked.get(named)!r} is no load: there is nothing to plan for",
+            f"--{sources[0]} and --{sources[1]} both say the load", hint="give one of them"
+        )
+    if "per_user_hour" in asked and "users" not in asked:
+        raise PlanError(
+            f"--per-user-hour {asked['per_user_hour']:g} of how many users?",
+            hint="say it with --users, such as --users 30",
+        )
+    for source in ("profile", "trace"):
+        if "hours" in asked and source in asked:
+            raise PlanError(
+                f"--hours {asked['hours']:g} and --{source} both say when requests come",
+                hint=f"leave --hours out: --{source} has a rate for each hour",
+            )
+
+
+def _check_load(asked: Mapping[str, Any], rate: float) -> None:
+    if not (math.isfinite(rate) and rate > 0):
+        names = [name for name in ("rps", "users", "per_user_hour") if name in asked]
+        said = " and ".join(f"--{name.replace('_', '-')} {asked[name]!r}" for name in names)
+        raise PlanError(
+            f"{said} is no load: there is nothing to plan for",
             hint="give more than 0; --rps 0.01 is a request every 100 seconds",
         )
     hours = asked.get("hours", 24.0)
@@ -233,7 +253,7 @@ def _limits(asked: Mapping[str, Any], catalog: Catalog) -> Limits:
         ),
         engines=tuple(asked.get("engines", ())),
         quantizations=quantizations,
-        regions=tuple(asked.get("regions", ())),
+        regions=tuple(_region(name, catalog) for name in asked.get("regions", ())),
         usd_per_month=asked.get("budget"),
         max_gpus=asked.get("max_gpus", 8),
         private=asked.get("private", False),
@@ -243,6 +263,16 @@ def _limits(asked: Mapping[str, Any], catalog: Catalog) -> Limits:
         concurrency=asked.get("batch"),
         kv_type=asked.get("kv_type"),
     )
+
+
+def _region(name: str, catalog: Catalog) -> str:
+    known = dict.fromkeys(row.region for row in catalog.platforms.values() if row.region)
+    if name not in known:
+        raise PlanError(
+            f"no prices of the region {name!r} are known",
+            hint=f"known are {', '.join(known)}; add platforms of another in a catalog file",
+        )
+    return name
 
 
 def _platform(name: str, catalog: Catalog) -> str:

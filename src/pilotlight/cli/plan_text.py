@@ -71,7 +71,7 @@ def _advice(answer: Answer) -> Iterator[str]:
 
 
 def _foot(answer: Answer) -> Iterator[str]:
-    dated = f"; oldest fact of {answer.facts_as_of}" if answer.facts_as_of else ""
+    dated = f"; oldest price of {answer.facts_as_of}" if answer.facts_as_of else ""
     yield f"looked at {answer.looked_at:,} candidates{dated}"
     yield "the working, and the constants used: pilotlight plan explain"
 

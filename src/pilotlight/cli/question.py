@@ -28,13 +28,18 @@ class Question:
 
     def changed(self, flags: Mapping[str, Any]) -> Question:
         """The same with some flags otherwise; a load said in another way replaces the old one."""
-        loads = {"rps", "users", "profile", "trace"}
-        kept = {
-            name: value
-            for name, value in self.flags.items()
-            if not (name in loads and loads & set(flags))
-        }
+        gone = {other for name in flags for other in _REPLACED.get(name, ())}
+        kept = {name: value for name, value in self.flags.items() if name not in gone}
         return replace(self, flags={**kept, **flags})
+
+
+_REPLACED: Mapping[str, tuple[str, ...]] = {
+    "rps": ("users", "per_user_hour", "profile", "trace"),
+    "users": ("rps", "profile", "trace"),
+    "profile": ("rps", "users", "per_user_hour", "hours", "trace"),
+    "trace": ("rps", "users", "per_user_hour", "hours", "profile"),
+}
+"""What one way to say the load leaves no place for."""
 
 
 def ask(question: Question, settings: Settings) -> tuple[Answer, Search]:
@@ -66,15 +71,29 @@ def ask(question: Question, settings: Settings) -> tuple[Answer, Search]:
 def remember(question: Question, settings: Settings) -> None:
     """Best effort: a read-only home takes nothing from the plan itself."""
     document = {
-        "model": question.model,
+        "model": question.model and _model(question.model),
         "grade": question.grade,
         "here": question.here,
-        "flags": dict(question.flags),
+        "flags": {
+            name: _from_anywhere(value) if name == "trace" else value
+            for name, value in question.flags.items()
+        },
     }
     try:
         write_text(_path(settings), json.dumps(document, indent=1))
     except OSError:
         pass
+
+
+def _model(text: str) -> str:
+    """A catalog's name stays one, even where a directory is called so."""
+    return _from_anywhere(text) if "/" in text or text.endswith(".gguf") else text
+
+
+def _from_anywhere(text: str) -> str:
+    """A path of a file that is there, as it is called from any directory; else the text."""
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() else text
 
 
 def remembered(settings: Settings) -> Question:

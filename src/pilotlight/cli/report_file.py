@@ -42,8 +42,16 @@ def read_report(path: Path) -> dict[str, Any]:
 def what_ran(
     catalog: Catalog, chosen: Settings, model: str, quantization: str | None
 ) -> PlannedModel:
-    """The model by name or ref, in its quantization."""
+    """The model by name or ref, in its quantization.
+
+    Raises:
+        PlanError: nobody says in which of its quantizations a catalog's model ran.
+    """
     from pilotlight.cli.plan_facts import variants_of
 
-    wanted = (quantization,) if quantization else ()
+    if quantization is None and catalog.models.seek(model) is not None:
+        raise PlanError(
+            f"{model!r} ran in which quantization?", hint="give --quant, such as bf16 or q4_k_m"
+        )
+    wanted = (catalog.quantizations.find(quantization).name,) if quantization else ()
     return variants_of(catalog, chosen, model, None, wanted)[0].model

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pilotlight.catalog.model import CatalogModel
 from pilotlight.catalog.quantization import Quantization
-from pilotlight.planner.figures import dollars, milliseconds, number, percent
+from pilotlight.planner.figures import dollars, median, milliseconds, number, percent
 from pilotlight.planner.plan import Advice, Answer, Plan
 from pilotlight.quantities import about_seconds
 
@@ -141,16 +141,20 @@ def _small_gpus(answer: Answer, best: Plan) -> Iterator[Advice]:
 
 def _batch(answer: Answer, best: Plan) -> Iterator[Advice]:
     """Until the knee, more at once costs little time and gives nearly as much more output."""
-    speed = best.speed
-    if best.deployment.concurrency < 2 or speed.utilization >= 0.7:
+    speed, asked_per_s = best.speed, answer.asked.requests_per_s
+    spare = speed.capacity_per_s * best.deployment.replicas / asked_per_s
+    if best.deployment.concurrency < 2 or spare < MUCH_ROOM:
         return
-    spare = 1 / max(speed.utilization, 1e-3)
     yield Advice(
         text=f"send it more: a replica takes up to {number(speed.capacity_per_s)} requests/s "
         f"within the service level, batched up to {best.deployment.concurrency}",
-        evidence=f"{percent(speed.utilization)} used, so {number(min(spare, 1000))} times the load "
-        f"on the same hardware; {number(speed.sequences)} in the batch now",
+        evidence=f"{number(asked_per_s)} requests/s asked, so {number(min(spare, 1000))} times the "
+        f"load on the same hardware; {number(speed.sequences)} in the batch now",
     )
+
+
+MUCH_ROOM = 1.4
+"""Times the load, from which on more of it is worth a word."""
 
 
 def _cold(answer: Answer, best: Plan) -> Iterator[Advice]:
@@ -182,5 +186,4 @@ def _first(plans: Sequence[Plan], wanted: Callable[[Plan], bool]) -> Plan | None
 
 
 def _tpot(plan: Plan) -> str:
-    spread = plan.metrics.tpot_ms
-    return milliseconds(None if spread is None else spread.median)
+    return milliseconds(median(plan.metrics.tpot_ms))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pilotlight.planner.figures import dollars, milliseconds, number, percent
-from pilotlight.planner.requirements import Requirements
+from pilotlight.planner.requirements import Limits, Requirements
 
 
 def asked_lines(asked: Requirements) -> Iterator[tuple[str, str]]:
@@ -58,3 +58,18 @@ def _limits(asked: Requirements) -> Iterator[str]:
         yield f"{dollars(limits.usd_per_month)} a month"
     if not limits.scale_to_zero:
         yield "never to zero"
+    if asked.free_tier:
+        yield "free amounts counted"
+    yield from _of_a_replica(limits)
+
+
+def _of_a_replica(limits: Limits) -> Iterator[str]:
+    usual = Limits()
+    if limits.max_gpus != usual.max_gpus:
+        yield f"{limits.max_gpus} GPUs at most"
+    if limits.min_bits != usual.min_bits:
+        yield f"{limits.min_bits:g} bits a weight at least"
+    if limits.concurrency is not None:
+        yield f"{limits.concurrency} at once at most"
+    if limits.kv_type is not None:
+        yield f"cache in {limits.kv_type}"

@@ -16,7 +16,9 @@ from pilotlight.planner.requirements import ServiceLevel
 def warm_share(metrics: Metrics, service: ServiceLevel) -> float:
     """Of requests that meet a running replica. Who misses one limit mostly misses the other: both
     break when it is crowded, so the worse of them counts."""
-    misses = [_missed(*each, service.percentile / 100) for each in _limited(metrics, service)]
+    # The tail may be of another percentile than the one asked: cold starts leave fewer to miss.
+    percentile = (metrics.tail_percentile or service.percentile) / 100
+    misses = [_missed(*each, percentile) for each in _limited(metrics, service)]
     return 1.0 - max(misses, default=0.0)
 
 

@@ -62,15 +62,18 @@ def _flowing(setup: Setup, lengths: Lengths, sequences: float) -> Service:
     others = sequences - 1.0
     context = lengths.input_tokens + lengths.output_tokens / 2
     step_s = setup.step_s(Batch(sequences=sequences, context=context))
-    if others > 0:
+    joined = others > 0 and later > 0  # else no step decodes, and a prompt has it to itself
+    if joined:
         beside_s = setup.beside_s(lengths.input_tokens, sequences, context, step_s)
     else:
         beside_s = setup.prefill(lengths.input_tokens).seconds
     prompts = max(others, 0.0) / later if later else 0.0
     crowded_s = setup.crowded_s(lengths.input_tokens, prompts, sequences, context)
     tpot_s = crowded_s or step_s + prompts * beside_s
-    shared = setup.prompt_steps(lengths.input_tokens) if setup.mixed and others > 0 else 0
-    first_s = setup.request_s + shared * step_s + beside_s
+    shared = setup.prompt_steps(lengths.input_tokens) if setup.mixed and joined else 0
+    # Without later tokens to come in between, the prompts of the batch are done one by one.
+    turns = 1.0 if later else max(sequences, 1.0)
+    first_s = setup.request_s + shared * step_s + turns * beside_s
     return Service(
         sequences=sequences,
         context=context,

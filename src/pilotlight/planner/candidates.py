@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pilotlight.catalog.hardware import Cpu, Gpu
 from pilotlight.catalog.platform import Rentable
 from pilotlight.catalog.quantization import Quantization
+from pilotlight.planner.device import gpu_device
 from pilotlight.planner.engine_facts import ENGINES, EngineFacts
 from pilotlight.planner.hardware import Hardware, Share, shares
 from pilotlight.planner.refusal import Refusal
@@ -107,10 +108,6 @@ def _kernels(quantization: Quantization, hardware: Hardware, engine: EngineFacts
     needed, has = quantization.minimum_capability, gpu.compute_capability
     if needed and has and has < needed:
         return f"kernels for it need compute capability {needed:g}"
-    if (
-        gpu.vendor != "nvidia"
-        and needed
-        and getattr(gpu, f"{quantization.compute}_tflops", 1) is None
-    ):
+    if gpu.vendor != "nvidia" and needed and quantization.compute not in gpu_device(gpu).flop_s:
         return f"{gpu.title} doesn't compute in {quantization.compute.upper()}"
     return None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pilotlight.metrics import Spread
-from pilotlight.planner.figures import UNKNOWN, dollars, milliseconds, number, percent
+from pilotlight.planner.figures import UNKNOWN, dollars, median, milliseconds, number, percent
 from pilotlight.planner.plan import Plan
 from pilotlight.quantities import about_bytes
 
@@ -44,13 +43,13 @@ _CHOICES = (
 
 def _figures(first: Plan, second: Plan) -> Iterator[Difference]:
     for what, name in _LATENCIES:
-        a, b = (_median(getattr(plan.metrics, name)) for plan in (first, second))
+        a, b = (median(getattr(plan.metrics, name)) for plan in (first, second))
         yield Difference(what, milliseconds(a), milliseconds(b), _ratio(a, b))
     for what, show, value in _AMOUNTS:
         yield Difference(
             what, show(value(first)), show(value(second)), _ratio(value(first), value(second))
         )
-    joules = [_median(plan.metrics.joules_per_output_token) for plan in (first, second)]
+    joules = [median(plan.metrics.joules_per_output_token) for plan in (first, second)]
     shown = [UNKNOWN if value is None else number(value) for value in joules]
     yield Difference("joules a token", shown[0], shown[1], _ratio(joules[0], joules[1]))
     a, b = first.memory.used_bytes, second.memory.used_bytes
@@ -71,10 +70,6 @@ _AMOUNTS: tuple[tuple[str, Callable[[float], str], Callable[[Plan], float]], ...
     ("dollars a month", dollars, lambda plan: plan.money.usd_per_month),
     ("dollars a million tokens", dollars, lambda plan: plan.money.usd_per_mtok),
 )
-
-
-def _median(spread: Spread | None) -> float | None:
-    return None if spread is None else spread.median
 
 
 def _ratio(first: float | None, second: float | None) -> str:

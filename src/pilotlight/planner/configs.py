@@ -5,6 +5,7 @@ Families name one thing differently; the names are those of transformers' config
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ _WINDOWED_IN_TURN = {"gemma2": 2, "cohere2": 4, "gemma3": 6, "gemma3_text": 6}
 
 _NAMES = {"F8_E4M3": "FP8", "F8_E5M2": "FP8", "I8": "INT8"}
 _WHOLE = {"BF16": "BF16", "F16": "F16", "F32": "F32"}
+_LAYER = re.compile(r"\blayers\.(\d+)\.")
 _OTHER_SENSES = ("vision", "visual", "audio", "image", "mm_projector", "multi_modal", "mtp.")
 
 
@@ -307,7 +309,7 @@ def _groups(
     """Each tensor's bytes as stored; packed numbers and their scales under one name."""
     packed: Counter[Role] = Counter()
     for name, tensor in stored.items():
-        count, role = _count(tensor), _role(name, tied=shape.tied)
+        count, role = _count(tensor), _role(name, tied=shape.tied, layers=shape.layers)
         size = count * DTYPE_BITS[tensor.dtype] // 8
         if tensor.dtype in _WHOLE and not _is_scale(name):
             yield WeightGroup(role, _WHOLE[tensor.dtype], count, size)
@@ -336,8 +338,10 @@ def _is_scale(name: str) -> bool:
     return name.endswith(("_scale", "_scale_inv", ".scales", ".qzeros", ".g_idx", "_zero_point"))
 
 
-def _role(name: str, *, tied: bool) -> Role:
-    if any(word in name for word in _OTHER_SENSES):
+def _role(name: str, *, tied: bool, layers: int) -> Role:
+    """DeepSeek and GLM count the layers that guess further tokens on from the others."""
+    numbered = _LAYER.search(name)
+    if any(word in name for word in _OTHER_SENSES) or (numbered and int(numbered[1]) >= layers):
         return "idle"
     if _is_output(name) or (tied and _is_embedding(name)):
         return "head"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pilotlight.errors import PlanError
 from pilotlight.planner.cpu_engines import CPU_ENGINES
 from pilotlight.planner.cpu_speed import cpu_rates
@@ -10,6 +12,7 @@ from pilotlight.planner.gpu_rates import GPU_ENGINES
 from pilotlight.planner.rates import Rates
 
 
+@lru_cache(maxsize=1024)
 def default_rates(device: Device, engine: str) -> Rates:
     """Of `engine` on one such device.
 

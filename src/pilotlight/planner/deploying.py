@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pilotlight.catalog.platform import Rentable
 from pilotlight.metrics import Metrics, Spread
 from pilotlight.planner import attainment
 from pilotlight.planner.candidates import Candidate
@@ -33,8 +34,6 @@ from pilotlight.planner.traffic import Traffic, steady
 
 IMAGE_BYTES = 350 * 10**6
 """Beside the model, where one image holds both: Python, Pilotlight and llama.cpp."""
-
-PARTS = ("bandwidth", "compute", "cache", "network", "overhead")
 
 
 def deployments(
@@ -226,8 +225,13 @@ def _money(candidate: Candidate, priced: Priced, asked: Requirements, kept: floa
         usd_per_mtok=bill.usd_per_month / tokens * 1e6,
         arithmetic=bill.arithmetic,
         as_of=candidate.rentable.as_of,
-        source=candidate.rentable.platform.source,
+        source="; ".join(_sources(candidate.rentable)),
     )
+
+
+def _sources(rentable: Rentable) -> Iterable[str]:
+    """Of the machine's price, and of the rules and rates that go with it."""
+    return dict.fromkeys((rentable.offer.source, rentable.platform.source))
 
 
 def _interval(money: Money, sized: Sized, seen: Seen) -> Spread:
@@ -247,22 +251,21 @@ def _memory(candidate: Candidate, sized: Sized) -> Memory:
         available_bytes=max(hardware.gpu_bytes) if on_gpu else hardware.ram_bytes,
         parts=dict(found.gpu_parts if on_gpu else found.parts),
         sequences=found.sequences,
-        rule=found.rule,
+        rule="formula",
         arithmetic=found.arithmetic,
     )
 
 
 def _speed(seen: Seen, sized: Sized, kept: float, start: ColdStart) -> Speed:
-    parts = {name: 1000 * getattr(seen.parts, name) for name in PARTS}
     return Speed(
         bottleneck=seen.parts.bottleneck,
         utilization=seen.speed.utilization,
         capacity_per_s=sized.goodput_per_s,
         attainment=kept,
         sequences=seen.speed.sequences,
-        bandwidth_use=seen.speed.usage.bandwidth,
-        compute_use=seen.speed.usage.compute,
-        parts_ms={name: part_ms for name, part_ms in parts.items() if part_ms > 0},
+        bandwidth_use=seen.speed.use.bandwidth,
+        compute_use=seen.speed.use.compute,
+        parts_ms={name: 1000 * s for name, s in seen.parts.named.items() if s > 0},
         start_s={phase.name: phase.seconds for phase in start.phases},
     )
 

@@ -22,7 +22,7 @@ class Device:
     kind: Literal["gpu", "cpu"]
     memory_bytes: int | None = None
     bandwidth_bytes_s: float
-    flop_s: Mapping[Precision, float] = field(default_factory=dict)
+    flop_s: Mapping[Precision, float] = field(default_factory=dict, hash=False)
     """By precision; one that the hardware lacks is absent."""
 
     tdp_w: float | None = None
@@ -63,17 +63,18 @@ def gpu_device(gpu: Gpu) -> Device:
 def cpu_device(cpu: Cpu, cores: float | None = None, memory_bytes: int | None = None) -> Device:
     """A socket, or `cores` of it.
 
-    A part of a socket gets a part of its bandwidth and power, though never less than what one core
-    can pull: a few cores already fill a channel each.
+    A part of a socket gets a part of its power, and of its bandwidth what its cores can pull: few
+    of them don't fill the channels, and nobody else is there to count on.
     """
     used = min(cores or cpu.cores, cpu.cores)
     share = used / cpu.cores
     socket_bytes_s = cpu.bandwidth_gb_s * GIGA
+    core_bytes_s = CORE_BYTES_S if cpu.core_gb_s is None else cpu.core_gb_s * GIGA
     return Device(
         name=cpu.name,
         kind="cpu",
         memory_bytes=memory_bytes,
-        bandwidth_bytes_s=min(socket_bytes_s, used * CORE_BYTES_S),
+        bandwidth_bytes_s=min(socket_bytes_s, used * core_bytes_s),
         tdp_w=cpu.tdp_w * share,
         cores=used,
         clock_hz=cpu.clock_ghz * GIGA,
@@ -82,6 +83,6 @@ def cpu_device(cpu: Cpu, cores: float | None = None, memory_bytes: int | None = 
 
 
 CORE_BYTES_S = 40 * GIGA
-"""What one core of a server can ask for: bounded by its outstanding cache misses, not by channels.
+"""What one core can ask for where its row doesn't say: bounded by its outstanding cache misses.
 
 As with channels, an engine gets a share of it: two cores of Zen 5 read weights at 25 GB/s each."""

@@ -73,11 +73,14 @@ def _speed(plan: Plan) -> Iterator[Line]:
     yield "bottleneck", f"{speed.bottleneck}: {WHY[speed.bottleneck]}"
     yield (
         "use",
-        f"{percent(speed.utilization)} of what a replica can take; "
+        f"{percent(speed.utilization)} of what a full batch gets done; "
         f"{percent(speed.bandwidth_use)} of the memory's bandwidth, "
         f"{percent(speed.compute_use)} of the arithmetic; {number(speed.sequences)} in the batch",
     )
-    yield "takes at most", f"{number(speed.capacity_per_s)} requests/s in each replica"
+    yield (
+        "takes at most",
+        f"{number(speed.capacity_per_s)} requests/s in each replica within the service level",
+    )
     yield "keep the service level", percent(speed.attainment)
     if plan.cold:
         yield (

@@ -179,3 +179,9 @@ GPU_ENGINES: Mapping[str, GpuConstants] = {
     "llamacpp": LLAMACPP,
     "transformers": TRANSFORMERS,
 }
+
+
+def precision_of(engine: str, weight_type: str) -> Precision:
+    """What `engine` multiplies weights of that type in, on GPUs that can."""
+    known = GPU_ENGINES.get(engine)
+    return known.precision.get(weight_type, "fp16") if known else "fp16"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pilotlight.catalog.architecture import Architecture
+from pilotlight.errors import PlanError
 from pilotlight.planner.mixes import BLOCKS
 
 STATE_BYTES = 4
@@ -19,6 +20,22 @@ KV_BYTES: Mapping[str, float] = {
     "fp8_e5m2": 1.0, "int8": 1.0, "int4": 0.5, "nvfp4": 0.5625,
 }  # fmt: skip
 """Bytes of one number by the type of a cache, in llama.cpp's and vLLM's words."""
+
+
+def number_bytes(kv_type: str | None) -> float:
+    """Of one number in a cache of that type; None is the engines' default of 16 bits. Scales that
+    a whole token or head shares are left out.
+
+    Raises:
+        PlanError: nobody knows how that type is kept.
+    """
+    size = KV_BYTES.get((kv_type or "auto").removesuffix("_per_token_head"))
+    if size is None:
+        raise PlanError(
+            f"nobody knows what a cache of {kv_type!r} takes",
+            hint=f"use one of {', '.join(sorted(KV_BYTES))}",
+        )
+    return size
 
 
 def layer_bytes(architecture: Architecture, key: float = 2, value: float = 2) -> float:

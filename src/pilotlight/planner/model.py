@@ -72,7 +72,8 @@ def from_architecture(
     """What `quantization` makes of a model of this shape, as its tool does by default.
 
     `format` chooses for the floats that both formats store; without it they are safetensors.
-    `bits_per_weight` is for the matrices of a quantization that has no rule here.
+    `bits_per_weight` is of the matrices it packs in safetensors, where a catalog says so; a
+    quantization that has no rule here needs it.
 
     Raises:
         PlanError: nobody knows how `quantization` stores a tensor.

@@ -68,7 +68,7 @@ def _tpot(metrics: Metrics, run: Run) -> Iterator[Flag]:
         return
     weights = run.work.read_bytes(1)
     cache = run.work.sequence_bytes(run.lengths.input_tokens) if run.lengths else 0.0
-    least_ms = (weights + cache) / run.bandwidth_bytes_s * 1000 / run.tokens_per_step
+    least_ms = _read_s(run, weights + cache) * 1000 / run.tokens_per_step
     kept = f" + {_gb(cache)} of cache" if cache else ""
     yield from _least(
         "tpot_ms",
@@ -87,7 +87,7 @@ def _ttft(metrics: Metrics, run: Run) -> Iterator[Flag]:
     flop = _prompt_flop(run.work, tokens, run.cached_prompt_tokens)
     peak = _peak_flop_s(run)
     multiply_ms = flop / peak * 1000
-    read_ms = run.work.read_bytes(1) / run.bandwidth_bytes_s * 1000
+    read_ms = _read_s(run, run.work.read_bytes(1)) * 1000
     if multiply_ms >= read_ms:
         why = (
             f"{tokens} tokens take {flop / 1e12:,.3g} TFLOP, and {_units(run)} that in "
@@ -120,8 +120,8 @@ def _batch_rate(metrics: Metrics, run: Run) -> Iterator[Flag]:
     size = run.work.read_bytes(1)
     if run.lengths:
         size += run.concurrency * run.work.sequence_bytes(run.lengths.input_tokens)
-    step_s = size / run.bandwidth_bytes_s
-    most = run.concurrency * run.tokens_per_step / step_s
+    step_s = _read_s(run, size)
+    most = run.concurrency * run.tokens_per_step / step_s if step_s else math.inf
     yield from _most(
         "output_tokens_per_s",
         metrics.output_tokens_per_s,
@@ -169,7 +169,7 @@ def _crowd(metrics: Metrics, run: Run) -> Iterator[Flag]:
     if metrics.output_tokens_per_s is None or metrics.tpot_ms is None or run.concurrency is None:
         return
     answered = run.lengths.output_tokens if run.lengths else UNKNOWN_ANSWER
-    if answered < 2:
+    if answered < 2 or metrics.tpot_ms.low <= 0:
         return
     most = run.concurrency * 1000 / metrics.tpot_ms.low * answered / (answered - 1)
     yield from _most(
@@ -188,7 +188,7 @@ def _power(metrics: Metrics, run: Run) -> Iterator[Flag]:
         metrics.output_tokens_per_s,
         run.device.tdp_w,
     )
-    if joules is None or rate is None or tdp_w is None:
+    if joules is None or rate is None or tdp_w is None or rate.median <= 0:
         return
     most = tdp_w * run.devices / rate.median
     yield from _most(
@@ -212,6 +212,17 @@ UNKNOWN_ANSWER = 16
 
 POWER_MARGIN = 1.1
 """Boards pass their rating for moments; a mean over a run doesn't by a tenth."""
+
+
+CPU_CACHE_BYTES = 1.2e9
+"""The largest that a processor has: 1,152 MB of L3 in an EPYC 9684X."""
+
+
+def _read_s(run: Run, size: float) -> float:
+    """At least; what may lie in a processor's own caches needn't come from memory at all."""
+    if run.device.kind == "cpu" and size <= CPU_CACHE_BYTES * run.devices:
+        return 0.0
+    return size / run.bandwidth_bytes_s
 
 
 def _least(metric: str, found: Spread, bound: float, why: str) -> Iterator[Flag]:

@@ -73,6 +73,8 @@ class Memory:
     """How many of `context` tokens fit at once."""
 
     rule: str
+    """``formula``, ``engine`` (its own answer) or ``measured``."""
+
     arithmetic: str = ""
 
 
@@ -154,9 +156,12 @@ class Plan:
     def name(self) -> str:
         """Tells it from every other plan of the same search."""
         d = self.deployment
+        where = d.offer if d.offer == d.platform else f"{d.platform} {d.offer}"
+        each = d.replicas // d.machines
+        share = d.hardware if each == 1 else f"{each} replicas, {d.hardware} each"
         return (
-            f"{d.model} {d.quantization} on {d.engine}, {d.replicas}x {d.platform} {d.offer} "
-            f"({d.hardware}, batch {d.concurrency}, {d.scaling})"
+            f"{d.model} {d.quantization} on {d.engine}, {d.machines}x {where} "
+            f"({share}, batch {d.concurrency}, {d.scaling})"
         )
 
 
@@ -198,4 +203,4 @@ class Answer:
     """The figures that speed was predicted from, and where they come from."""
 
     facts_as_of: str | None = None
-    """Of the oldest fact used."""
+    """Of the oldest price used."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pilotlight.metrics import Metrics, Spread
 from pilotlight.planner.figures import milliseconds
+from pilotlight.planner.pareto import front
 from pilotlight.planner.plan import Plan
 from pilotlight.planner.refusal import Obstacle
 from pilotlight.planner.requirements import Requirements, ServiceLevel
@@ -35,6 +36,11 @@ def ranked(plans: Iterable[Plan]) -> tuple[Plan, ...]:
             ),
         )
     )
+
+
+def undominated(plans: Sequence[Plan]) -> tuple[Plan, ...]:
+    """Those that no other beats in both cost and latency, the cheapest first."""
+    return front(plans, lambda plan: plan.money.usd_per_mtok, latency_ms)
 
 
 def numbered(plans: Iterable[Plan]) -> tuple[Plan, ...]:

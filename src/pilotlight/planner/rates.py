@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from pilotlight.store.ggml_types import GGML_TYPES
 
 Points = tuple[tuple[float, float], ...]
 """(tokens multiplied at once, operations a second), in rising order of tokens."""
@@ -103,15 +105,14 @@ class Rates:
     error: float = 0.3
     source: str
     as_of: str | None = None
-    bits: Mapping[str, float] = field(default_factory=lambda: BITS)
 
     def of(self, weight_type: str, bits: float | None = None) -> Rate:
         """The type's own rate; for one never measured, that of the nearest width in bits."""
         own = self.types.get(weight_type)
         if own is not None:
             return own
-        width = bits if bits is not None else self.bits.get(weight_type, 16.0)
-        nearest = min(self.types, key=lambda name: abs(self.bits.get(name, 16.0) - width))
+        width = bits if bits is not None else BITS.get(weight_type, 16.0)
+        nearest = min(self.types, key=lambda name: abs(BITS.get(name, 16.0) - width))
         return self.types[nearest]
 
     def to_json(self) -> dict[str, Any]:
@@ -151,11 +152,11 @@ def _rate(document: Mapping[str, Any]) -> Rate:
 
 
 BITS: Mapping[str, float] = {
-    "Q2_K": 2.625, "Q3_K": 3.4375, "Q4_0": 4.5, "Q4_1": 5.0, "Q4_K": 4.5, "Q5_0": 5.5,
-    "Q5_1": 6.0, "Q5_K": 5.5, "Q6_K": 6.5625, "Q8_0": 8.5, "IQ1_S": 1.5625, "IQ1_M": 1.75,
-    "IQ2_XXS": 2.0625, "IQ2_XS": 2.3125, "IQ2_S": 2.5625, "IQ3_XXS": 3.0625, "IQ3_S": 3.4375,
-    "IQ4_NL": 4.5, "IQ4_XS": 4.25, "TQ1_0": 1.6875, "TQ2_0": 2.0625, "MXFP4": 4.25, "NVFP4": 4.5,
-    "FP8": 8.0, "F8_E4M3": 8.0, "F8_E5M2": 8.0, "I8": 8.0, "INT8": 8.0, "INT4": 4.16, "NF4": 4.5,
-    "BF16": 16.0, "F16": 16.0, "F32": 32.0,
+    **{
+        kind.name: 8 * kind.block_bytes / kind.block_weights
+        for kind in GGML_TYPES.values()
+        if kind.name not in ("I8", "I16", "I32", "I64", "F64")
+    },
+    "FP8": 8.0, "F8_E4M3": 8.0, "F8_E5M2": 8.0, "INT8": 8.0, "INT4": 4.16, "NF4": 4.5,
 }  # fmt: skip
-"""Block sizes of ggml's types, from llama.cpp's gguf tables; scales and zeros of the others."""
+"""Of a weight by its type, scales and zeros counted: ggml's, and those of safetensors."""

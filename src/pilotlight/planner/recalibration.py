@@ -7,13 +7,14 @@ and everything that is paid by the step follow the former, products the latter.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 from pilotlight.errors import PlanError
 from pilotlight.metrics import Metrics
 from pilotlight.planner.rates import Rate, Rates
+from pilotlight.planner.reported import Reported
 from pilotlight.planner.requirements import Lengths
 from pilotlight.planner.roofline import Setup, Stage
 from pilotlight.planner.speed import at_concurrency
@@ -33,6 +34,20 @@ class Measured:
     lengths: Lengths
     concurrency: float
     metrics: Metrics
+
+
+def closed_loop(setup: Setup, runs: Iterable[Reported]) -> list[Measured]:
+    """Those of `runs` that say how long their requests were and how many ran at once."""
+    return [
+        Measured(
+            setup=setup,
+            lengths=run.lengths,
+            concurrency=max(run.concurrency, 1.0),
+            metrics=run.metrics,
+        )
+        for run in runs
+        if run.lengths is not None and run.concurrency is not None
+    ]
 
 
 def recalibrated(rates: Rates, runs: Sequence[Measured], source: str, as_of: str) -> Rates:
@@ -108,6 +123,6 @@ def _ratios(run: Measured) -> list[float]:
 def _ratio(run: Measured, figure: str) -> float | None:
     measured = getattr(run.metrics, figure)
     predicted = getattr(at_concurrency(run.setup, run.lengths, run.concurrency).metrics, figure)
-    if measured is None or predicted is None:
+    if measured is None or predicted is None or measured.median <= 0:
         return None
     return float(measured.median / predicted.median)

@@ -7,6 +7,7 @@ latency is TPOT too; inference-perf counts in seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -172,19 +173,20 @@ def _number(found: Document, *names: str) -> float | None:
     """The first of `names` that holds a number."""
     for name in names:
         value = found.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     return None
 
 
-def _spread(found: Document, *names: str) -> Spread | None:
+def _spread(found: Document, *names: str, factor: float = 1.0) -> Spread | None:
+    """Tools write 0 for what they couldn't measure, as for TPOT where answers have one token."""
     value = _number(found, *names)
-    return None if value is None else Spread(value, value, value)
+    return Spread(*(value * factor,) * 3) if value else None
 
 
 def _seconds(found: Document) -> Spread | None:
-    value = _number(found, "median", "p50", "mean")
-    return None if value is None else Spread(value * 1000, value * 1000, value * 1000)
+    """In ms."""
+    return _spread(found, "median", "p50", "mean", factor=1000)
 
 
 def _lengths(given: float | None, answered: float | None) -> Lengths | None:

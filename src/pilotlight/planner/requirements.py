@@ -14,9 +14,6 @@ from pilotlight.planner.traffic import Traffic
 
 Mode = Literal["interactive", "batch"]
 
-REQUESTS_PER_USER_HOUR = 20.0
-"""What `users` means in requests unless told: one every three minutes while at work."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
@@ -148,6 +145,10 @@ def _check_limits(limits: Limits) -> None:
     if budget is not None and not (math.isfinite(budget) and budget > 0):
         raise PlanError(
             f"the budget is {budget!r} dollars a month", hint="give --budget above zero"
+        )
+    if not (math.isfinite(limits.min_bits) and limits.min_bits > 0):
+        raise PlanError(
+            f"--min-bits is {limits.min_bits!r}", hint="give bits of a weight, such as 3.5"
         )
     for name, count in (("max-gpus", limits.max_gpus), ("batch", limits.concurrency)):
         if count is not None and count < 1:

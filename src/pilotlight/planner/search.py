@@ -14,9 +14,8 @@ from pilotlight.planner.constants import Constant, constants
 from pilotlight.planner.cost.break_even import Curve
 from pilotlight.planner.deploying import cost_curve, deployments
 from pilotlight.planner.families import Verdicts
-from pilotlight.planner.pareto import front
 from pilotlight.planner.plan import Answer, Plan
-from pilotlight.planner.rank import broken, excess, latency_ms, numbered, obstacle, ranked
+from pilotlight.planner.rank import broken, excess, numbered, obstacle, ranked, undominated
 from pilotlight.planner.rates import Rates
 from pilotlight.planner.refusal import Refusal
 from pilotlight.planner.requirements import Requirements, ServiceLevel
@@ -69,11 +68,15 @@ class Search:
                 "no engine, hardware and platform is left to choose from",
                 hint="allow more: --platform, --gpu, --engine and --quantization each narrow it",
             )
-        plans = numbered(self._replayed(asked, ranked(p for p in found if not p.misses)))
+        good = _kept(found)
+        if asked.traffic.trace is not None and good:
+            found = self._replayed(asked, good)
+            good = _kept(found)
+        plans = numbered(good)
         return Answer(
             asked=asked,
             plans=plans,
-            front=front(plans, lambda plan: plan.money.usd_per_mtok, latency_ms),
+            front=undominated(plans),
             rejections=verdicts.rejections(),
             nearest=() if plans else numbered(self._nearest(fitting, asked, found)),
             looked_at=verdicts.count,
@@ -119,15 +122,13 @@ class Search:
                 return candidate, sized
         raise AssertionError(f"{plan.name} came from no candidate")
 
-    def _replayed(self, asked: Requirements, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
-        """With a trace the first of `plans` priced for exactly its arrivals, for a mean hides
-        bursts; the others are left out."""
-        if asked.traffic.trace is None or not plans:
-            return plans
+    def _replayed(self, asked: Requirements, plans: Sequence[Plan]) -> list[Plan]:
+        """The first of `plans` priced for exactly the trace's arrivals, for a mean hides bursts;
+        some may miss what they kept in the mean. The others are left out."""
         first = plans[:REPLAYED]
         smaller, kinds = self.only(first), {plan.kind for plan in first}
         found = smaller._plans(smaller.variants, asked, Verdicts(), exact=True)
-        return ranked(plan for plan in found if plan.kind in kinds and not plan.misses)
+        return [plan for plan in found if plan.kind in kinds]
 
     def _plans(
         self,
@@ -187,6 +188,11 @@ class Search:
             ]
         ordered = sorted(near, key=lambda plan: (excess(plan, asked), plan.money.usd_per_month))
         return tuple(ordered[:NEAREST])
+
+
+def _kept(found: Iterable[Plan]) -> tuple[Plan, ...]:
+    """The plans that keep what was asked, the best first."""
+    return ranked(plan for plan in found if not plan.misses)
 
 
 def _within_context(

@@ -17,7 +17,6 @@ from pilotlight.planner.engine_facts import EngineFacts
 from pilotlight.planner.figures import milliseconds
 from pilotlight.planner.hardware import Hardware
 from pilotlight.planner.memory import Fit, Load, Room, fit
-from pilotlight.planner.memory.verdict import gigabytes
 from pilotlight.planner.rank import broken, latency_excesses
 from pilotlight.planner.rates import Rates
 from pilotlight.planner.refusal import Refusal
@@ -25,6 +24,7 @@ from pilotlight.planner.requirements import Requirements, ServiceLevel
 from pilotlight.planner.roofline import Parts, Setup
 from pilotlight.planner.speed import Overload, Speed, at_concurrency, at_load, place, unloaded
 from pilotlight.planner.variants import Variant
+from pilotlight.quantities import about_bytes
 
 _FULLEST = 0.95
 """Of its capacity, without a service level: at all of it a queue grows without end."""
@@ -112,7 +112,7 @@ def enough_ram(sized: Sized, hardware: Hardware) -> Sized | Refusal:
     short_bytes = sized.fit.ram_bytes - hardware.ram_bytes
     if short_bytes <= 0:
         return sized
-    reason = f"doesn't fit by {gigabytes(short_bytes)} of RAM beside the GPU"
+    reason = f"doesn't fit by {about_bytes(short_bytes)} of RAM beside the GPU"
     return Refusal(kind="memory", reason=reason, excess=short_bytes / hardware.ram_bytes)
 
 
@@ -131,11 +131,11 @@ def _size(
 ) -> Sized | Refusal:
     alone = _fit(replica, asked, 1)
     if not alone.fits:
-        return Refusal(kind="memory", reason=alone.reason, excess=_shortage(replica, alone))
+        return _unfit(replica, alone)
     setups = _Setups(replica, rates, asked.limits.kv_type)
     built = setups.of(alone)
     ttft_ms, tpot_ms = unloaded(built, asked.lengths)
-    if slow := _too_slow(asked.service, ttft_ms, tpot_ms):
+    if limited(asked) and (slow := _too_slow(asked.service, ttft_ms, tpot_ms)):
         return slow
     best = _best(replica, asked, _most_at_once(replica, asked, alone, most), setups)
     if isinstance(best, Refusal):
@@ -159,9 +159,13 @@ def _fit(replica: Replica, asked: Requirements, sequences: int) -> Fit:
     return fit(replica.variant.model, replica.engine.name, load, room)
 
 
-def _shortage(replica: Replica, found: Fit) -> float:
+def _unfit(replica: Replica, found: Fit) -> Refusal:
+    """What the engine can't do isn't a matter of memory: no bytes are short of it."""
+    if found.lacks == "engine":
+        return Refusal(kind="engine", reason=found.reason)
     has = sum(replica.hardware.gpu_bytes) if found.lacks == "gpu" else replica.hardware.ram_bytes
-    return found.short_bytes / max(has, 1)
+    excess = found.short_bytes / max(has, 1)
+    return Refusal(kind="memory", reason=found.reason, excess=excess)
 
 
 @dataclass(slots=True)
@@ -190,14 +194,17 @@ class _Setups:
 
 
 def _devices(hardware: Hardware, on_gpu: float, parallel: int) -> Iterator[tuple[Device, float]]:
-    """Each with its share of the layers, which it computes in turn unless they are parallel."""
+    """Each with its share of the layers, which it computes in turn unless they are parallel.
+
+    The processor has the first ones: llama.cpp puts the output, then the last layers on GPUs.
+    """
+    rest = 1 - on_gpu if hardware.gpu is not None else 1.0
+    if rest > 0:
+        yield cpu_device(hardware.cpu, hardware.cores, hardware.ram_bytes), rest
     if hardware.gpu is not None and on_gpu > 0:
         stages = 1 if parallel > 1 else hardware.gpus
         for _ in range(stages):
             yield gpu_device(hardware.gpu), on_gpu / stages
-    rest = 1 - on_gpu if hardware.gpu is not None else 1.0
-    if rest > 0:
-        yield cpu_device(hardware.cpu, hardware.cores, hardware.ram_bytes), rest
 
 
 def _too_slow(service: ServiceLevel, ttft_ms: float, tpot_ms: float) -> Refusal | None:
@@ -263,7 +270,7 @@ def _loaded(
     """None where it can't take more load than `beaten_per_s`."""
     found = _fit(replica, asked, concurrency)
     if not found.fits:
-        return Refusal(kind="memory", reason=found.reason, excess=_shortage(replica, found))
+        return _unfit(replica, found)
     if replica.hardware.cpu is _ANY_CPU and found.gpu_share < 1:
         return Refusal(kind="memory", reason=f"no room for {concurrency} at once on the GPU alone")
     built = setups.of(found)

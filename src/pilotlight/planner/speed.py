@@ -13,12 +13,12 @@ from pilotlight.planner import energy
 from pilotlight.planner.batching import Service, batch_at, service
 from pilotlight.planner.default_rates import default_rates
 from pilotlight.planner.device import Device
+from pilotlight.planner.device_use import DeviceUse, device_use
 from pilotlight.planner.model import PlannedModel
 from pilotlight.planner.queueing import crowded, for_a_place, for_prompts
 from pilotlight.planner.rates import Rates
 from pilotlight.planner.requirements import Lengths
 from pilotlight.planner.roofline import Bottleneck, Parts, Setup, Stage
-from pilotlight.planner.usage import Usage, usage
 from pilotlight.planner.work import work_of
 
 MOST_LOAD = 0.98
@@ -43,7 +43,7 @@ class Speed:
     """In the batch, in the mean, as a request sees it: itself among them."""
 
     most_sequences: float
-    usage: Usage
+    use: DeviceUse
     setup: Setup
     lengths: Lengths
     service: Service
@@ -60,11 +60,6 @@ class Speed:
     @property
     def bottleneck(self) -> Bottleneck:
         return self.parts.bottleneck
-
-    @property
-    def parts_ms(self) -> dict[str, float]:
-        """`parts`, by name."""
-        return {name: 1000 * seconds for name, seconds in self.parts.named.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +227,7 @@ def _speed(
     most: float,
     percentile: float | None,
 ) -> Speed:
-    used = usage(setup, lengths, found, requests_per_s)
+    used = device_use(setup, lengths, found, requests_per_s)
     around = setup.error
     offered = 0.0 if percentile is not None else around
     joules = _joules(setup, used, requests_per_s * lengths.output_tokens)
@@ -254,14 +249,14 @@ def _speed(
         capacity_per_s=capacity_per_s,
         sequences=found.sequences,
         most_sequences=most,
-        usage=used,
+        use=used,
         setup=setup,
         lengths=lengths,
         service=found,
     )
 
 
-def _joules(setup: Setup, used: Usage, output_per_s: float) -> Spread | None:
+def _joules(setup: Setup, used: DeviceUse, output_per_s: float) -> Spread | None:
     if setup.tdp_w is None:
         return None
     watts = energy.power_w(setup.tdp_w, used.load)

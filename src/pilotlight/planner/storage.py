@@ -7,7 +7,7 @@ that is what the quantizers in use leave alone by default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pilotlight.planner.tensors import Tensor
 
@@ -47,11 +47,12 @@ WHOLE = frozenset({"F32", "F16", "BF16"})
 
 
 def storage_of(quantization: str, bits_per_weight: float | None) -> Storage | None:
-    """A rule by name, or `bits_per_weight` for all matrices where there is none."""
+    """A rule by name, with `bits_per_weight` in place of its own where that is said; those alone,
+    for all matrices, where there is no rule."""
     known = STORAGES.get(quantization)
-    if known or bits_per_weight is None:
+    if bits_per_weight is None:
         return known
-    return Storage(quantization, bits_per_weight)
+    return replace(known or Storage(quantization, bits_per_weight), bits=bits_per_weight)
 
 
 def type_of(tensor: Tensor, storage: Storage, *, mixture: bool) -> tuple[str, float]:

@@ -114,9 +114,9 @@ def work_of(model: PlannedModel, kv_type: str | None = None) -> Work:
 
 def work(architecture: Architecture, weights: Weights, kv_type: str | None = None) -> Work:
     """As `work_of`, from the parts."""
-    experts, cache = architecture.experts, kv_type or "f16"
+    experts = architecture.experts
     decode, prefill = _pair_flop(architecture)
-    number_bytes = kv.KV_BYTES[cache]
+    number_bytes = kv.number_bytes(kv_type)
     return Work(
         dense=_matrices(weights, "dense"),
         head=_matrices(weights, "head"),

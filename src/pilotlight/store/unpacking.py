@@ -27,6 +27,9 @@ from pilotlight.store.sources.base import ArchiveMember
 from pilotlight.store.worker import Tick, in_thread
 
 _BLOCK_BYTES = 2**20
+_INFLATED_BYTES = 4 * _BLOCK_BYTES
+"""Most that is made of a block at once; a crafted one could ask for a thousand times its size."""
+
 _LOCAL = struct.Struct("<4s5H3I2H")  # PKWARE's APPNOTE, 4.3.7
 _SIGNATURE = b"PK\x03\x04"
 _ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 0x1, 0x8, 0x800
@@ -202,6 +205,8 @@ class Unpacking:
 
 
 def _inflated(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater, piece = zlib.decompressobj(-zlib.MAX_WBITS), b""
     while not inflater.eof:
-        yield inflater.decompress(next(blocks))
+        block = inflater.unconsumed_tail or (b"" if len(piece) == _INFLATED_BYTES else next(blocks))
+        piece = inflater.decompress(block, _INFLATED_BYTES)
+        yield piece

@@ -56,8 +56,4 @@ def _bill(rentable: Rentable, used: Usage, cold: ColdStart, free: bool) -> Bill:
 
 def api_usd_per_month(api: ApiPrice, traffic: Traffic) -> float:
     """The same traffic at an API that bills by the token."""
-    each = (
-        traffic.input_tokens * api.input_usd_per_mtok
-        + traffic.output_tokens * api.output_usd_per_mtok
-    )
-    return traffic.requests_per_month * each / 1e6
+    return traffic.requests_per_month * api.usd(traffic.input_tokens, traffic.output_tokens)

@@ -64,4 +64,4 @@ def _of_instances(platform: Platform, demand: Demand) -> Iterator[str]:
         size = about_bytes(demand.image_bytes)
         yield f"an image of {size} is over {title}'s {limits.image_gib:g} GiB"
     if limits.instances is not None and demand.instances > limits.instances:
-        yield f"{demand.instances} instances, and {title} has {limits.instances}"
+        yield f"it takes {demand.instances} instances, and {platform.name} has {limits.instances}"

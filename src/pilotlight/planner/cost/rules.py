@@ -19,10 +19,8 @@ from pilotlight.catalog.platform import Offer, Rentable
 from pilotlight.planner.coldstart import ColdStart
 from pilotlight.planner.cost.bill import Item
 from pilotlight.planner.cost.usage import Span, Usage
+from pilotlight.planner.energy import IDLE_SHARE
 from pilotlight.planner.traffic import HOURS_PER_MONTH, MONTH_S
-
-IDLE_SHARE = 0.1
-"""Of its power at full load, what a machine draws idle: P = TDP·(0.1 + 0.9·load³)."""
 
 
 def items(rentable: Rentable, usage: Usage, cold: ColdStart) -> tuple[Item, ...]:
@@ -47,9 +45,10 @@ def _by_request(
     asked_s, ready_s = _answering_s(billing, offer, usage)
     start_s = rounded_up(cold.billed_s, billing.granularity_s) if billing.start_billed else 0.0
     starting_s = usage.cold_starts * start_s
+    answering_s = asked_s + ready_s * _at_full_rate(billing)
     yield Item("requests", usage.requests / 1e6, "M requests", billing.usd_per_million_requests)
-    yield from _active(billing, offer, "answering", asked_s + ready_s * _at_full_rate(billing))
-    yield from _active(billing, offer, "starting", starting_s)
+    yield from _active(billing, offer, "answering", answering_s)
+    yield from _active(billing, offer, "starting", starting_s, answering_s)
     yield from _boost(billing.boost, billing.vcpu_usd_per_s, offer, usage, start_s)
     yield from _standby(billing, offer, usage, ready_s)
     disk_gib = max(0.0, offer.disk_gib - billing.disk_included_gib)
@@ -79,20 +78,25 @@ def _at_full_rate(billing: RequestBilling) -> float:
     return 0.0 if standby and standby.busy_gib_usd_per_s is not None else 1.0
 
 
-def _active(billing: RequestBilling, offer: Offer, label: str, seconds: float) -> Iterable[Item]:
+def _active(
+    billing: RequestBilling, offer: Offer, label: str, seconds: float, before_s: float = 0.0
+) -> Iterable[Item]:
+    """`before_s` are billed already: a month has each tier once."""
     yield Item(f"{label}: vCPU", seconds * offer.vcpus, "vCPU-s", billing.vcpu_usd_per_s)
-    gib_s = seconds * offer.memory_gib
-    for amount, rate in _tiered(gib_s, billing.gib_usd_per_s, billing.tiers):
+    begin, end = before_s * offer.memory_gib, (before_s + seconds) * offer.memory_gib
+    for amount, rate in _tiered(begin, end, billing.gib_usd_per_s, billing.tiers):
         yield Item(f"{label}: memory", amount, "GiB-s", rate)
 
 
-def _tiered(amount: float, usd: float, tiers: tuple[Tier, ...]) -> Iterable[tuple[float, float]]:
-    """How much of it at which rate, the first tier at `usd`."""
+def _tiered(
+    begin: float, end: float, usd: float, tiers: tuple[Tier, ...]
+) -> Iterable[tuple[float, float]]:
+    """How much of what a month has from `begin` to `end` at which rate, the first tier at `usd`."""
     bounds = [0.0, *(tier.above_gib_s for tier in tiers), math.inf]
     rates = [usd, *(tier.gib_usd_per_s for tier in tiers)]
     for rate, low, high in zip(rates, bounds, bounds[1:], strict=False):
-        if amount > low:
-            yield min(amount, high) - low, rate
+        if min(end, high) > max(begin, low):
+            yield min(end, high) - max(begin, low), rate
 
 
 def _boost(

@@ -62,21 +62,11 @@ class Fit:
     pool_bytes: int = 0
     """Of keys, values and states, over all devices; what sequences share or divide."""
 
-    pool_shared: bool = False
-    """Whether a short sequence leaves the rest of its context to others (paged attention)."""
-
-    most_sequences: int = 0
-    """What the engine takes at once, memory or not."""
-
-    context: int = 0
     gpu_layers: int | None = None
     """Layers on GPUs where only some are; None: all, or none for want of a GPU."""
 
     gpu_share: float = 0.0
-    """Of the weights that every step reads."""
-
-    rule: str = "formula"
-    """``formula``, ``engine`` (its own answer) or ``measured``."""
+    """Of the layers' weights; the output's go to a GPU before any layer's do."""
 
     arithmetic: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)

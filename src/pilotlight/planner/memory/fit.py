@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from pilotlight.core import Footprint
 from pilotlight.errors import PlanError
 from pilotlight.planner import thumb
 from pilotlight.planner.memory import llamacpp, transformers, vllm
-from pilotlight.planner.memory.demand import Fit, Lack, Load, Room
-from pilotlight.planner.memory.verdict import too_small
+from pilotlight.planner.memory.demand import Fit, Load, Room
 from pilotlight.planner.model import PlannedModel
 
 Rule = Callable[[PlannedModel, Load, Room], Fit]
@@ -23,13 +21,8 @@ ENGINES: Mapping[str, Rule] = {
 }
 
 
-def fit(
-    model: PlannedModel, engine: str, load: Load, room: Room, *, answer: Footprint | None = None
-) -> Fit:
+def fit(model: PlannedModel, engine: str, load: Load, room: Room) -> Fit:
     """What `model` takes of `room` under `load`. `fits` says whether that is there.
-
-    `answer` is the engine's own word for this very model, load and machine, or a measurement;
-    it stands instead of the formula's bytes.
 
     Raises:
         PlanError: nobody knows `engine`, or the load asks for nothing or too much of the model.
@@ -40,8 +33,7 @@ def fit(
             hint=f"plan for one of {', '.join(ENGINES)}",
         )
     _check(model, load)
-    found = _fit(model, engine, load, room)
-    return _corrected(found, answer, room) if answer else found
+    return _fit(model, engine, load, room)
 
 
 def _check(model: PlannedModel, load: Load) -> None:
@@ -65,34 +57,3 @@ def _fit(model: PlannedModel, engine: str, load: Load, room: Room) -> Fit:
     if not (found.fits and remark):
         return found
     return replace(found, arithmetic=f"{found.arithmetic}; {remark}")
-
-
-def _corrected(found: Fit, answer: Footprint, room: Room) -> Fit:
-    """`found` with the bytes that `answer` states; devices in the order that it names them."""
-    devices = tuple(answer.gpu_bytes.values())[: len(room.gpus)]
-    devices += (0,) * (len(room.gpus) - len(devices))
-    corrected = replace(
-        found,
-        fits=found.lacks != "engine",
-        reason=found.reason if found.lacks == "engine" else "",
-        lacks=found.lacks if found.lacks == "engine" else None,
-        short_bytes=0,
-        ram_bytes=answer.ram_bytes,
-        gpu_bytes=devices,
-        parts=answer.parts or {"all": answer.ram_bytes},
-        gpu_parts={"all": max(devices)} if any(devices) else {},
-        rule=answer.source,
-        arithmetic=f"as {'measured' if answer.source == 'measured' else 'the engine itself says'}",
-    )
-    lack = _lack(corrected, room)
-    return too_small(corrected, *lack) if corrected.fits and lack else corrected
-
-
-def _lack(found: Fit, room: Room) -> tuple[Lack, int] | None:
-    over = max(
-        (used - size for used, size in zip(found.gpu_bytes, room.gpus, strict=True)), default=0
-    )
-    if over > 0:
-        return "gpu", over
-    over = found.ram_bytes - room.ram_bytes
-    return ("ram", over) if over > 0 else None

@@ -186,7 +186,8 @@ def _last(layers: Sequence[int], room_bytes: int) -> int:
 def _answer(place: Placement, load: Load, placed: Footprint) -> Fit:
     sheet, layers, room = place.sheet, place.gpu_layers, place.room
     whole = layers is None or layers == sheet.layers
-    on_gpu = sum(sheet.layer_weights[sheet.layers - (layers or 0) :])
+    inner = sheet.layer_weights[:-1]
+    on_gpu = sum(inner[sheet.layers - (layers or 0) :])
     whose = "of its file" if sheet.model.source == "header" else "as its file would have"
     return Fit(
         fits=True,
@@ -196,10 +197,8 @@ def _answer(place: Placement, load: Load, placed: Footprint) -> Fit:
         parts=placed.parts,
         gpu_parts=_gpu_parts(place, placed, load.sequences),
         pool_bytes=placed.parts.get("kv", 0),
-        most_sequences=MOST,
-        context=load.context,
         gpu_layers=None if whole else layers,
-        gpu_share=on_gpu / sum(sheet.layer_weights),
+        gpu_share=on_gpu / sum(inner),
         arithmetic=f"llama.cpp's own rules for buffers, with the tensors {whose}",
         options=_engine_options(place, load),
     )

@@ -33,8 +33,6 @@ def fit(model: PlannedModel, load: Load, room: Room) -> Fit:
         gpu_parts=_gpu_parts(placed, devices) if moved else {},
         sequences=_fitting(model, load.context, room),
         pool_bytes=placed.parts.get("kv", 0),
-        most_sequences=MOST,
-        context=load.context,
         gpu_share=1.0 if devices else 0.0,
         arithmetic="PyTorch's peak as measured, with every answer at its full context",
         options=_engine_options(load, room),

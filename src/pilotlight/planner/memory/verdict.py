@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pilotlight.planner.memory.demand import Fit, Lack
+from pilotlight.quantities import about_bytes
 
-GB = 1e9
+SHOWN_BYTES = 50e6
+"""Of a part; smaller ones explain nothing."""
+
 _PLACES: Mapping[str, str] = {"ram": "RAM", "gpu": "GPU memory"}
 _WORDS: Mapping[str, str] = {
     "kv": "KV cache", "snapshots": "snapshots of windows and states", "process": "the program",
@@ -25,18 +28,16 @@ def too_small(fit: Fit, place: Lack, short_bytes: int) -> Fit:
     parts = fit.gpu_parts if place == "gpu" else fit.parts
     needed = max(fit.gpu_bytes, default=0) if place == "gpu" else fit.ram_bytes
     shown = ", ".join(
-        f"{_WORDS.get(name, name)} {size / GB:.1f}" for name, size in parts.items() if size >= 5e7
+        f"{_WORDS.get(name, name)} {size / 1e9:.1f}"
+        for name, size in parts.items()
+        if size >= SHOWN_BYTES
     )
+    listed = f" ({shown} GB)" if shown else ""
     reason = (
-        f"doesn't fit by {gigabytes(short_bytes)}: needs {gigabytes(needed)} of {_PLACES[place]} "
-        f"({shown}), has {gigabytes(needed - short_bytes)}"
+        f"doesn't fit by {about_bytes(short_bytes)}: needs {about_bytes(needed)} of "
+        f"{_PLACES[place]}{listed}, has {about_bytes(needed - short_bytes)}"
     )
     return replace(fit, fits=False, reason=reason, lacks=place, short_bytes=short_bytes)
-
-
-def gigabytes(count: float) -> str:
-    """One decimal; less than a tenth in MB, for "0.0 GB too big" says nothing."""
-    return f"{count / GB:.1f} GB" if count >= GB / 10 else f"{max(count / 1e6, 1):.0f} MB"
 
 
 def most(limit: int, fits: Callable[[int], bool]) -> int:

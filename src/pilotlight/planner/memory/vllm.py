@@ -14,7 +14,7 @@ from pilotlight.engines.vllm.memory import UTILIZATION, predict
 from pilotlight.engines.vllm.options import CACHE_DTYPES, Options
 from pilotlight.engines.vllm.sizing import CPU_BLOCK, Sizing, token_bytes
 from pilotlight.machine import Gpu, Machine
-from pilotlight.planner.kv import KV_BYTES, layer_bytes, state_bytes
+from pilotlight.planner.kv import layer_bytes, number_bytes, state_bytes
 from pilotlight.planner.memory.demand import Fit, Load, Room
 from pilotlight.planner.memory.verdict import refused, too_small
 from pilotlight.planner.model import PlannedModel
@@ -109,9 +109,6 @@ def _with_steps(model: PlannedModel, load: Load, room: Room, batched: int) -> Fi
         gpu_parts=_parts(rank, max(pool, cache)),
         sequences=_fitting(pool, longest, each),
         pool_bytes=max(pool, 0) * ranks,
-        pool_shared=True,
-        most_sequences=MOST,
-        context=load.context,
         gpu_share=1.0,
         arithmetic=_arithmetic(min(room.gpus), rank, pool),
         options={**_engine_options(load, room), "max_num_batched_tokens": batched},
@@ -157,7 +154,7 @@ def _activation_bytes(shape: Architecture, ranks: int, batched: int) -> int:
 
 def sequence_pool_bytes(shape: Architecture, tokens: int, kv_type: str | None, ranks: int) -> int:
     """One sequence's blocks on one of `ranks` GPUs; a latent is kept whole on each."""
-    number = KV_BYTES.get((kv_type or "auto").split("_per_")[0], 2.0)
+    number = number_bytes(kv_type)
     each = layer_bytes(shape, number, number)
     if not shape.latent:
         each *= max(shape.kv_heads / ranks, 1) / shape.kv_heads if shape.kv_heads else 0
@@ -215,9 +212,6 @@ def _on_cpu(model: PlannedModel, load: Load, room: Room) -> Fit:
         parts=placed.parts,
         sequences=_fitting(spare, longest, each),
         pool_bytes=pool,
-        pool_shared=True,
-        most_sequences=MOST,
-        context=load.context,
         arithmetic="vLLM's processes as measured, its weights, and a cache of the load's size",
         options={**_engine_options(load, room), "kv_cache_memory_bytes": pool},
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilotlight.planner.batching import Service
+from pilotlight.planner.gpu_rates import precision_of
 from pilotlight.planner.requirements import Lengths
 from pilotlight.planner.roofline import Setup, Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DeviceUse:
     """Shares of all devices' peaks together, averaged over time."""
 
     bandwidth: float
@@ -22,7 +23,7 @@ class Usage:
         return min(max(self.bandwidth, self.compute), 1.0)
 
 
-def usage(setup: Setup, lengths: Lengths, found: Service, requests_per_s: float) -> Usage:
+def device_use(setup: Setup, lengths: Lengths, found: Service, requests_per_s: float) -> DeviceUse:
     """At `requests_per_s`, with the batch that `found` describes."""
     work = setup.work
     later = lengths.output_tokens - 1
@@ -42,13 +43,12 @@ def usage(setup: Setup, lengths: Lengths, found: Service, requests_per_s: float)
     flop += requests_per_s * later * work.visible(found.context) * work.decode_pair_flop
     bandwidth = sum(stage.device.bandwidth_bytes_s * stage.ranks for stage in setup.stages)
     peak = sum(_peak_flop_s(setup, stage) * stage.ranks for stage in setup.stages)
-    return Usage(min(read / bandwidth, 1.0), min(flop / peak, 1.0))
+    return DeviceUse(min(read / bandwidth, 1.0), min(flop / peak, 1.0))
 
 
 def _peak_flop_s(setup: Setup, stage: Stage) -> float:
     """The device's own for what most weights are multiplied in; a processor's best measured one."""
-    known = stage.device.peak_flop_s("fp16")
-    if known:
-        return known
-    most = max(setup.work.dense or setup.work.experts, key=lambda part: part.parameters)
-    return max(flop_s for _, flop_s in stage.rates.of(most.type, most.bits).points)
+    parts = (*setup.work.dense, *setup.work.experts)
+    most = max(parts, key=lambda part: part.parameters)
+    peak = stage.device.peak_flop_s(precision_of(stage.rates.engine, most.type))
+    return peak or max(flop_s for _, flop_s in stage.rates.of(most.type, most.bits).points)
