@@ -57,7 +57,8 @@ format: $(DEV) ## mend what lint can mend
 	$(BIN)/python -m ruff format .
 
 bench: $(DEV) ## every benchmark, in order; minutes
-	for name in byte_path real_model cold_start footprint soak wire remote_start kills swarm; do \
+	for name in byte_path real_model cold_start footprint plan_search soak wire remote_start kills \
+	  swarm; do \
 	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: $(DEV) ## resolve the versions anew
