@@ -57,7 +57,15 @@ def service(setup: Setup, lengths: Lengths, sequences: float) -> Service:
 
 
 def _flowing(setup: Setup, lengths: Lengths, sequences: float) -> Service:
-    """While the steps hold all prompts that come."""
+    """While the steps hold all prompts that come. Kept: every load on a setup asks for the ends."""
+    known: dict[object, Service] = setup.services
+    key = lengths, sequences
+    if key not in known:
+        known[key] = _flow(setup, lengths, sequences)
+    return known[key]
+
+
+def _flow(setup: Setup, lengths: Lengths, sequences: float) -> Service:
     later = lengths.output_tokens - 1
     others = sequences - 1.0
     context = lengths.input_tokens + lengths.output_tokens / 2

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pilotlight.planner.device import Device
 from pilotlight.planner.rates import Rate, Rates
@@ -105,6 +105,11 @@ class Setup:
 
     work: Work
     stages: tuple[Stage, ...]
+
+    @cached_property
+    def services(self) -> dict[object, Any]:
+        """What `batching` worked out for this setup before."""
+        return {}
 
     @cached_property
     def chunk_tokens(self) -> int:
