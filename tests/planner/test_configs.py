@@ -215,6 +215,7 @@ def test_layers_that_guess_further_tokens_are_never_read() -> None:
         ({}, "states no hidden_size"),
         ({"hidden_size": 64}, "states no num_hidden_layers"),
         ({"hidden_size": 64, "num_hidden_layers": 2}, "states no num_attention_heads"),
+        ({**LLAMA, "model_type": "falcon_h1"}, "attend and recur at once"),
     ],
 )
 def test_a_configuration_that_says_too_little_is_refused(

@@ -31,7 +31,9 @@ def test_pauses_run_over_the_end_of_the_cycle() -> None:
     assert hourly(rates, 10, 10).pauses() == ((1.0, 2.0, HOUR_S), (2.0, 1.0, 21 * HOUR_S))
 
 
-@pytest.mark.parametrize("rates", [(0.0,) * 24, (-1.0, *(1.0,) * 23), (float("nan"),) * 24])
+@pytest.mark.parametrize(
+    "rates", [(0.0,) * 24, (-1.0, *(1.0,) * 23), (float("nan"),) * 24, (1e9,) * 24]
+)
 def test_traffic_without_requests_or_below_zero_is_refused(rates: tuple[float, ...]) -> None:
     with pytest.raises(PlanError, match="the traffic has"):
         hourly(rates, 10, 10)

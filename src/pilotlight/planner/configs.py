@@ -18,6 +18,9 @@ from pilotlight.planner.tensors import Role
 from pilotlight.planner.weights import WeightGroup, Weights
 from pilotlight.store.safetensors import DTYPE_BITS, TensorHeader
 
+_BOTH = ("falcon_h1",)
+"""Families whose every layer attends and recurs."""
+
 _TIED = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "cohere", "cohere2", "t5", "gpt2", "bloom",
 })  # fmt: skip
@@ -230,6 +233,11 @@ def _window(found: _Config, layers: int) -> Window | None:
 
 
 def _recurrent(found: _Config, layers: int, hidden: int) -> Recurrent | None:
+    if found.family in _BOTH:
+        raise PlanError(
+            f"the layers of a {found.family} model attend and recur at once, which plans can't say",
+            hint="plan from a GGUF file of it, or for another model",
+        )
     count = _recurrent_layers(found, layers)
     if not count:
         return None
@@ -252,7 +260,7 @@ def _recurrent_layers(found: _Config, layers: int) -> int:
         return str(pattern).count("M")
     if period := found.number("attn_layer_period", "full_attention_interval"):
         return layers - layers // period
-    return layers if found.family in ("mamba", "mamba2", "falcon_mamba", "falcon_h1") else 0
+    return layers if found.family in ("mamba", "mamba2", "falcon_mamba") else 0
 
 
 def _delta_net(found: _Config, layers: int, hidden: int) -> Recurrent:

@@ -13,6 +13,9 @@ from pilotlight.errors import PlanError
 from pilotlight.planner.traces import Trace
 
 HOURS_PER_MONTH = 730.0
+
+MOST_PER_S = 1e5
+"""Requests a second that a plan is made for; the search takes longer with every replica."""
 """A twelfth of 365 days."""
 
 MONTH_S = HOURS_PER_MONTH * 3600
@@ -37,6 +40,11 @@ class Traffic:
         if wrong:
             raise PlanError(
                 f"the traffic has a rate of {wrong[0]!r} requests/s", hint="give 0 or more"
+            )
+        if (most := max(self.rates_per_s, default=0.0)) > MOST_PER_S:
+            raise PlanError(
+                f"the traffic has {most:g} requests/s, and plans go up to {MOST_PER_S:g}",
+                hint="plan for a share of it: beyond that all costs grow in proportion",
             )
         if not any(self.rates_per_s):
             raise PlanError("the traffic has no request: nothing to plan for", hint="give a load")
