@@ -10,7 +10,7 @@ import mmap
 import struct
 from pathlib import Path
 
-from pilotlight.calibration import random_weights
+from pilotlight.calibration import shaped_gguf
 from pilotlight.calibration.gguf_writer import StoredTensor, descriptions, padded
 from pilotlight.catalog.architecture import Architecture
 from pilotlight.planner.mixes import types
@@ -40,14 +40,8 @@ def write(tokenizer_of: Path, path: Path, architecture: Architecture = SHAPE) ->
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(stored), pairs) + metadata + infos
     with path.open("wb") as file:
         file.write(head.ljust(padded(len(head)), b"\0"))
-        for tensor in stored:
-            if len(tensor.shape) == 1:
-                file.write(random_weights.ones(tensor.shape[0]))
-            else:
-                tile = random_weights.tile(tensor.type_name, tensor.shape[0])
-                for piece in random_weights.repeated(tile, tensor.size_bytes):
-                    file.write(piece)
-            file.write(bytes(padded(tensor.size_bytes) - tensor.size_bytes))
+        for piece in shaped_gguf.weights(stored):
+            file.write(piece)
     return path.stat().st_size
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from pilotlight.errors import ConfigError
+
+T = TypeVar("T")
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,19 +31,29 @@ class _Loader(yaml.SafeLoader):
 
 def read(path: Path) -> Any:
     """Raises ConfigError: the file can't be read, or where it is wrong."""
+    return parsed(path, lambda text: yaml.load(text, _Loader), "a YAML file")
+
+
+def parsed(path: Path, parse: Callable[[str], T], what: str, *, columns: bool = True) -> T:
+    """What PyYAML makes of the file at `path`, which should be `what`.
+
+    Raises:
+        ConfigError: it can't be read, or the line (and column) where it is no YAML.
+    """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"can't read {str(path)!r}: {error.strerror}", hint="give the path of a YAML file"
+            f"can't read {str(path)!r}: {error.strerror}", hint=f"give the path of {what}"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(
-            f"{str(path)!r} is not a text file", hint="give the path of a YAML file"
+            f"{str(path)!r} is not a text file", hint=f"give the path of {what}"
         ) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        spot = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        spot = str(path)
+        if mark := error.problem_mark:
+            spot += f":{mark.line + 1}" + f":{mark.column + 1}" * columns
         raise ConfigError(f"{spot}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None

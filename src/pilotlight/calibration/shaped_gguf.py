@@ -39,7 +39,7 @@ def write_types(path: Path, architecture: Architecture, type_names: Mapping[str,
     try:
         with unfinished.open("wb") as file:
             file.write(header(metadata, stored))
-            for piece in _weights(stored):
+            for piece in weights(stored):
                 file.write(piece)
         unfinished.replace(path)
     finally:
@@ -64,7 +64,8 @@ def _metadata(family: Family, architecture: Architecture) -> Mapping[str, Value]
     }
 
 
-def _weights(stored: Sequence[StoredTensor]) -> Iterator[memoryview | bytes]:
+def weights(stored: Sequence[StoredTensor]) -> Iterator[memoryview | bytes]:
+    """All that follows a header, piece by piece."""
     tiles: dict[tuple[str, int], bytes] = {}
     for tensor in stored:
         if len(tensor.shape) == 1:

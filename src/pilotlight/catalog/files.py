@@ -11,6 +11,7 @@ from pilotlight.catalog.kinds import KINDS, Kind
 from pilotlight.catalog.row import Row
 from pilotlight.catalog.schema import BOOL, NULL, TEXT, Problem, entries, read_fields
 from pilotlight.errors import ConfigError
+from pilotlight.strict_yaml import parsed
 
 Rows = dict[str, dict[str, Any]]
 """By kind, then by name."""
@@ -57,21 +58,10 @@ def read_rows(path: Path, rows: Rows, *, new: bool = False) -> None:
 
 
 def _compose(path: Path) -> yaml.Node | None:
-    try:
-        return yaml.compose(path.read_text(encoding="utf-8"), _Nodes)
-    except OSError as error:
-        raise ConfigError(
-            f"can't read {str(path)!r}: {error.strerror}", hint="give the path of a catalog file"
-        ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"{str(path)!r} is not a text file", hint="give the path of a catalog file"
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    def compose(text: str) -> yaml.Node | None:
+        return yaml.compose(text, _Nodes)
+
+    return parsed(path, compose, "a catalog file", columns=False)
 
 
 def _read_kinds(tree: yaml.Node, rows: Rows, new: bool) -> None:

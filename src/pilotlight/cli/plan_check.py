@@ -13,7 +13,7 @@ import click
 from pilotlight.cli.command import Command
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
-from pilotlight.cli.report_file import read_report, what_ran
+from pilotlight.cli.report_file import read_report, what_ran, what_ran_flags
 
 if TYPE_CHECKING:
     from pilotlight.catalog import Catalog
@@ -32,14 +32,8 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("report", type=click.Path(path_type=Path))
-@click.option("--model", required=True, metavar="MODEL", help="what ran: a name or a model ref")
-@click.option("--quant", metavar="NAME", help="its quantization, where MODEL is a catalog's name")
-@click.option("--gpu", metavar="NAME", help="what it ran on")
+@what_ran_flags(gpu_required=False)
 @click.option("--cpu", metavar="NAME", help="what it ran on, without a GPU: all of that socket")
-@click.option(
-    "--gpus", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-    help="how many of them one replica was spread over",
-)  # fmt: skip
 @click.option(
     "--tokens-per-step",
     type=click.FloatRange(1),
@@ -80,12 +74,23 @@ def check(
 
     chosen = settings(context, file)
     runs = read(read_report(report))
-    found = [physics.check(run.metrics, _run(run, chosen, flags)) for run in runs]
+    bare = _run(chosen, flags)
+    found = [physics.check(run.metrics, _of(run, bare)) for run in runs]
     click.echo(_as_json(runs, found) if as_json else "\n".join(_as_text(runs, found)))
     return Exit.FAILURE if any(found) else Exit.OK
 
 
-def _run(reported: Reported, chosen: Settings, flags: dict[str, Any]) -> Run:
+def _of(reported: Reported, bare: Run) -> Run:
+    return replace(
+        bare,
+        lengths=reported.lengths,
+        concurrency=reported.concurrency,
+        request_ms=reported.request_ms,
+    )
+
+
+def _run(chosen: Settings, flags: dict[str, Any]) -> Run:
+    """What all runs of a report have in common."""
     from pilotlight.cli.plan_facts import read_catalog
     from pilotlight.planner.physics import Run
     from pilotlight.planner.work import work_of
@@ -95,9 +100,6 @@ def _run(reported: Reported, chosen: Settings, flags: dict[str, Any]) -> Run:
         work=work_of(what_ran(catalog, chosen, flags["model"], flags["quant"])),
         device=_device(catalog, flags["gpu"], flags["cpu"]),
         devices=flags["gpus"],
-        lengths=reported.lengths,
-        concurrency=reported.concurrency,
-        request_ms=reported.request_ms,
         tokens_per_step=flags["tokens_per_step"],
         cached_prompt_tokens=flags["cached_prompt"],
     )

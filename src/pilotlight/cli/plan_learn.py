@@ -10,7 +10,7 @@ import click
 from pilotlight.cli.command import Command
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
-from pilotlight.cli.report_file import read_report, what_ran
+from pilotlight.cli.report_file import read_report, what_ran, what_ran_flags
 from pilotlight.errors import PlanError
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", required=True, metavar="MODEL", help="what ran: a name or a model ref")
-@click.option("--quant", metavar="NAME", help="its quantization, where MODEL is a catalog's name")
-@click.option("--gpu", required=True, metavar="NAME", help="what it ran on")
-@click.option(
-    "--gpus", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-    help="how many of them one replica was spread over",
-)  # fmt: skip
+@what_ran_flags(gpu_required=True)
 @click.option("--engine", default="vllm", show_default=True, metavar="NAME", help="what ran it")
 @config_file
 @setting_flags("data_dir", "catalog")

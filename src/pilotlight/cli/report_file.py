@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 from pilotlight.errors import PlanError
 
@@ -12,6 +15,28 @@ if TYPE_CHECKING:
     from pilotlight.catalog import Catalog
     from pilotlight.config import Settings
     from pilotlight.planner.model import PlannedModel
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def what_ran_flags(*, gpu_required: bool) -> Callable[[_Function], _Function]:
+    """--model, --quant, --gpu and --gpus of a command that reads somebody's report."""
+    options = (
+        click.option("--model", required=True, metavar="MODEL",
+                     help="what ran: a name or a model ref"),
+        click.option("--quant", metavar="NAME",
+                     help="its quantization, where MODEL is a catalog's name"),
+        click.option("--gpu", required=gpu_required, metavar="NAME", help="what it ran on"),
+        click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+                     help="how many of them one replica was spread over"),
+    )  # fmt: skip
+
+    def decorate(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pilotlight.planner.coldstart import ColdStart, cold_start
 from pilotlight.planner.cost.break_even import Curve
 from pilotlight.planner.cost.price import Priced, price
 from pilotlight.planner.cost.refusal import Demand, refusals
-from pilotlight.planner.cost.serving import Scaling, Serving, scalings
+from pilotlight.planner.cost.serving import Scaling, ScalingLabel, Serving, scalings
 from pilotlight.planner.figures import dollars, percent
 from pilotlight.planner.plan import (
     ColdStarts,
@@ -24,7 +24,6 @@ from pilotlight.planner.plan import (
     Setting,
     Speed,
 )
-from pilotlight.planner.plan import Scaling as ScalingLabel
 from pilotlight.planner.rank import broken
 from pilotlight.planner.refusal import Refusal
 from pilotlight.planner.requirements import Requirements

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pilotlight.metrics import Metrics
+from pilotlight.planner.cost.serving import ScalingLabel
 from pilotlight.planner.requirements import Requirements
 
 Setting = str | int | float | bool | None
-Scaling = Literal["always-on", "standby", "to-zero"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Deployment:
     replicas: int
     """On all machines together: one machine may hold several."""
 
-    scaling: Scaling
+    scaling: ScalingLabel
     minimum: int = 0
     idle_s: float | None = None
     """How long a machine without requests stays; None for ever."""

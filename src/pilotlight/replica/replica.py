@@ -78,7 +78,6 @@ class Replica:
         self.trace = trace
         if self._early is not None and not self._has(self._early):
             await self._give_up_early()
-            standby = None  # that was the one
         if self.process is None:
             with trace.phase("process_start"):
                 self.process = standby or await self._launch(self.job)

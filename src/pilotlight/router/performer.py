@@ -215,6 +215,7 @@ class Performer:
                 if self._takes_standby(name):
                     async with timeout(self._clock, load_timeout_s):
                         await replica.park(trace, standby)
+                    standby = None  # it is the replica's now
                 since_s = await self._await_bytes(replica, trace, coming)
             self._hold(replica)
             trace.precede(self.arrivals.take_phases(name))

@@ -50,6 +50,9 @@ class Serving:
         return residence_s
 
 
+ScalingLabel = Literal["always-on", "standby", "to-zero"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """`minimum` replicas are always up; more start when needed and stop after `idle_s` unused.
@@ -61,7 +64,7 @@ class Scaling:
     idle_s: float | None = None
 
     @property
-    def label(self) -> Literal["always-on", "standby", "to-zero"]:
+    def label(self) -> ScalingLabel:
         if self.idle_s is None:
             return "always-on"
         return "standby" if self.minimum else "to-zero"
