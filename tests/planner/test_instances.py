@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilotlight.planner.cost.inversion import inversion
@@ -101,6 +101,7 @@ at_onces = st.sampled_from([1, 2, 8, 64])
 
 
 @settings(deadline=None)
+@example(0.25, 1.0, 1, 1.0, 5e-324)
 @given(rates, residences, at_onces, st.floats(1, 3600), st.floats(0, 120))
 def test_shares_and_rates_are_possible_ones(
     rate: float, each_s: float, at_once: int, idle_s: float, start_s: float

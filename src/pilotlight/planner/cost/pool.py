@@ -144,7 +144,8 @@ def _joins(load: float, level: int, start: float) -> float:
     does, which a long M/M/∞ queue comes close to; taken in the middle of the start, which takes
     `start` residence times.
     """
-    if start <= 0:
+    twice_the_variance = -2 * load * math.expm1(-start)
+    if twice_the_variance <= 0:  # as it begins, or so close to it that the product is lost
         return 0.5
     mean = (level - load) * -math.expm1(-start / 2)
-    return math.erfc(mean / math.sqrt(-2 * load * math.expm1(-start))) / 2
+    return math.erfc(mean / math.sqrt(twice_the_variance)) / 2
