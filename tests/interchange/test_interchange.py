@@ -66,6 +66,7 @@ def test_streams_count_when_asked(server: Server, client: openai.OpenAI) -> None
     )
     assert told[-1].usage is not None
     assert told[-1].usage.completion_tokens == 5
+    eventually(lambda: _counted(server) - before >= 10, "both counted")  # once it is answered
     assert _counted(server) - before == 10
 
 
