@@ -45,6 +45,19 @@ async def test_who_asked_sees_it(street: Build) -> None:
     assert await counted(s) == 3
 
 
+async def test_usage_in_every_event_is_no_wish_for_it(street: Build) -> None:
+    """vLLM's field, which GuideLLM sends always: usage comes to who asked for it, at the end."""
+    s = await street(ASKED)
+    wish = {"include_usage": True, "continuous_usage_stats": True}
+    answer = await s.client.chat(stream=True, stream_options=wish).done()
+    assert answer.events[-2]["usage"]["completion_tokens"] == 3
+    answer = await s.client.chat(
+        stream=True, stream_options={"continuous_usage_stats": True}
+    ).done()
+    assert b'"usage"' not in answer.body
+    assert await counted(s) == 6
+
+
 async def test_completions_too(street: Build) -> None:
     s = await street(ASKED)
     answer = await s.client.begin("POST", "/v1/completions", body(stream=True)).done()

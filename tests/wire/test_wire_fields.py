@@ -104,6 +104,10 @@ def test_valid_chat_passes(fields: dict[str, Any], able: Capabilities) -> None:
         ({"logprobs": 1}, "logprobs"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        (
+            {"stream_options": {"continuous_usage_stats": 1}},
+            "stream_options.continuous_usage_stats",
+        ),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": "function", "function": {"name": 1}}]}, "tools[0].function.name"),
         ({"tool_choice": "always"}, "tool_choice"),

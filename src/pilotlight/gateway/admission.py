@@ -240,7 +240,9 @@ def _counted(plan: Plan, body: Mapping[str, Any], can: Capabilities) -> Mapping[
     options = body.get("stream_options") or {}
     if options.get("include_usage"):
         return body
-    return {**body, "stream_options": {**options, "include_usage": True}}
+    # Only the last event with usage is kept from a client that didn't ask for it.
+    quiet = {key: value for key, value in options.items() if key != "continuous_usage_stats"}
+    return {**body, "stream_options": {**quiet, "include_usage": True}}
 
 
 _STREAMS_USAGE = frozenset({Operation.CHAT, Operation.COMPLETIONS})

@@ -39,7 +39,15 @@ MODEL = {"model": filled_string, "keep_alive": keep_alive}
 END_USER = {"user": string, "safety_identifier": string, "metadata": metadata}
 STREAM = {
     "stream": boolean,
-    "stream_options": shape({"include_usage": boolean, "include_obfuscation": obfuscation}),
+    "stream_options": shape(
+        {
+            "include_usage": boolean,
+            "include_obfuscation": obfuscation,
+            # vLLM has usage in every event for it. Elsewhere it is at the end, where whoever sends
+            # this, as GuideLLM always does, looks for it too.
+            "continuous_usage_stats": boolean,
+        }
+    ),
 }
 # Asks that equal prompts meet the same cache; engines here match prefixes on their own.
 CACHE_HINT = {"prompt_cache_key": string}
