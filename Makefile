@@ -16,8 +16,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELF := --no-deps --no-build-isolation --editable .
 
-.PHONY: help serve test test-fast test-real install-engines test-engines check format bench lock \
-  lock-engines clean
+.PHONY: help serve test test-fast test-real install-engines test-engines check format bench \
+  benchmarks lock lock-engines clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 17
@@ -56,7 +56,14 @@ format: $(DEV) ## mend what lint can mend
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(DEV) ## every benchmark, in order; minutes
+# The model of `make serve` under one to eight users; the report is what users of `bench` get.
+bench: $(SERVE) ## a short real benchmark and its report in build/bench; three minutes
+	@mkdir -p build/bench
+	$(BIN)/pilotlight bench smollm2:135m --workload builtin:max_tokens=64 --arrivals sweep \
+	  --concurrency 8 --duration 25s --out build/bench/report.json \
+	  --html build/bench/report.html --markdown build/bench/report.md $(ARGS)
+
+benchmarks: $(DEV) ## every benchmark of benchmarks/, in order; minutes
 	for name in byte_path real_model cold_start footprint plan_search soak wire remote_start kills \
 	  swarm; do \
 	  $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -19,6 +19,7 @@ LAYERS = (
     ("cli",),
     ("doctor",),
     ("calibration",),
+    ("tune", "quality"),
     ("deploy", "bench", "gateway"),
     ("gateway.translate",),
     ("gateway.wire",),
@@ -41,6 +42,7 @@ DEPTH = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}
 NEVER = (
     ("planner", "router"),
     ("bench", "gateway"),
+    ("bench", "router"),
     ("gateway.wire", "router"),
     ("gateway.wire", "store"),
     ("gateway.wire", "engines"),

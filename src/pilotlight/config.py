@@ -214,6 +214,37 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """What requests cost, and how long that is kept; see meter.ledger."""
+
+    enabled: bool = setting(True, help="keep each request's tokens, seconds, joules and dollars")
+    meter: bool = setting(True, help="meter this machine's electricity, where it can be had")
+    rated_w: float | None = setting(
+        None,
+        help="watts of this machine at full load: joules are estimated from them and the load "
+        "where nothing measures them",
+        example=250.0,
+    )
+    usd_per_kwh: float | None = setting(None, help="what electricity costs", example=0.14)
+    hardware_usd: float | None = setting(
+        None, help="what this machine cost, spread over hardware_years", example=2400.0
+    )
+    hardware_years: float = setting(4.0, help="how long it is to last")
+    usd_per_hour: float | None = setting(
+        None, help="what this machine costs by the hour, where it is rented", example=1.05
+    )
+    headers: bool = setting(
+        False, help="x-pilotlight-joules and -usd headers on answers that aren't streams"
+    )
+    keep_requests: Seconds = setting(
+        Seconds(7 * 86400.0), help="time that each request is kept by itself"
+    )
+    keep: Seconds = setting(
+        Seconds(math.inf), help="time that sums by hour, key, model, adapter and replica are kept"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything `pilotlight serve` reads."""
 
@@ -262,6 +293,7 @@ class Settings:
     )
     store: StoreSettings = setting(StoreSettings, help="the model store")
     engines: EngineSettings = setting(EngineSettings, help="engines on this machine")
+    ledger: LedgerSettings = setting(LedgerSettings, help="what requests cost")
     defaults: ModelPolicy = setting(ModelPolicy, help="policy of every model unless it says else")
     models: Mapping[str, ModelSettings] = setting(dict, help="the models served, by name")
 
@@ -619,6 +651,7 @@ def load(
     settings = _parse_tree(Settings, _nest(flags), "", "command line", settings)
     _check_bounds(settings.defaults, "defaults", "settings")
     _reject_half_tls(settings)
+    _check_ledger(settings.ledger)
     if settings.engines.directory is None:
         engines = replace(settings.engines, directory=settings.data_dir / "engines")
         settings = replace(settings, engines=engines)
@@ -643,3 +676,15 @@ def _reject_half_tls(settings: Settings) -> None:
             f"TLS needs both files, and {missing} is not set",
             hint="set tls_certificate and tls_key, or neither",
         )
+
+
+def _check_ledger(ledger: LedgerSettings) -> None:
+    """Raises ConfigError for amounts that nothing can cost."""
+    names = ("rated_w", "usd_per_kwh", "hardware_usd", "hardware_years", "usd_per_hour")
+    for name in names:
+        value = getattr(ledger, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ConfigError(
+                f"ledger.{name} is {value!r}, expected a number over 0",
+                hint=f"leave ledger.{name} out where it isn't known",
+            )

@@ -4,6 +4,7 @@
     ├── ConfigError                 the file, a flag or an environment variable is wrong
     ├── ModelRefError               a model ref nobody can read
     ├── PlanError                   what is asked of a plan can't be, or names what nobody knows
+    ├── BenchError                  a workload, load or report that can't be read or measured
     ├── StoreError                  the model's bytes can't be had
     │   ├── SourceError             the source refused, is unreachable or has no such model
     │   ├── DigestError             the bytes are not the ones promised
@@ -93,6 +94,12 @@ class ModelRefError(PilotlightError):
 class PlanError(PilotlightError):
     status = 400
     code = "bad_plan_request"
+    exit_code = 2
+
+
+class BenchError(PilotlightError):
+    status = 400
+    code = "bad_bench_request"
     exit_code = 2
 
 

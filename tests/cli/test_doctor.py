@@ -43,6 +43,8 @@ HEALTHY = Facts(
     port_state=PortState.FREE,
     open_files=65536,
     open_files_limit=65536,
+    energy="cpu estimated-tdp",
+    energy_refused=(),
     keys=KeysFile(Path("/data/keys.json"), 0o600, mine=True),
     proxies={},
 )
@@ -66,6 +68,8 @@ def test_a_healthy_machine_has_nothing_to_mend() -> None:
     ("changes", "check", "verdict", "said", "mend"),
     [
         ({"available_ram_bytes": GIB // 4}, checks.memory, "fail", "268.4 MB avail", "512 MiB"),
+        ({}, checks.energy, "ok", "cpu estimated-tdp", None),
+        ({"energy_refused": ("denied: chmod",)}, checks.energy, "warn", "estimated", "chmod"),
         ({"system_ram_bytes": 64 * GIB}, checks.memory, "ok", "a cgroup limits it", None),
         ({"disk_free_bytes": 10**6}, checks.disk, "fail", "1.0 MB free at /data", "data_dir"),
         ({"disk_free_bytes": 10**9}, checks.disk, "warn", "1.0 GB free", "larger disk"),

@@ -13,6 +13,7 @@ import pytest
 from pilotlight import errors
 from pilotlight.core import ModelRef
 from pilotlight.errors import (
+    BenchError,
     CalibrationError,
     ConfigError,
     EngineInstallError,
@@ -49,7 +50,7 @@ def test_the_parameters_are_those_of_the_tables() -> None:
 
 def _errors_on_the_wire() -> Iterator[type[PilotlightError]]:
     said_by_the_command_line = (
-        ServerError, ConfigError, EngineInstallError, PlanError, CalibrationError
+        ServerError, ConfigError, EngineInstallError, PlanError, BenchError, CalibrationError
     )  # fmt: skip
     for item in vars(errors).values():
         if isinstance(item, type) and issubclass(item, PilotlightError):

@@ -44,6 +44,7 @@ async def test_every_metric_with_its_type_and_labels(tmp_path: Path) -> None:
         house.metrics.leaving(MODEL, "evicted for another")
         house.metrics.overflows.labels(MODEL, "another").inc()
         house.metrics.overflow_usd.labels(MODEL, "another").inc()
+        await house.books.close()  # else the ledger's thread may not have seen the request yet
         scrape = (await client.get("/metrics")).text
         there = {name: shape for name, shape in shown(scrape).items() if "_created" not in name}
         assert documented() == there

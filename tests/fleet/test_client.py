@@ -96,6 +96,35 @@ async def test_a_stale_connection_is_replaced_without_the_caller_noticing(tmp_pa
     assert answered == 3
 
 
+async def test_who_leaves_as_the_answer_is_whole_lets_its_connection_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is free for the next request by then, whose work would be cut off and done twice."""
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await request(reader)
+            writer.write(OK)
+
+    async with server(tmp_path / "s", serve) as client:
+        asking = asyncio.ensure_future(client.open("/a", b"{}"))
+        finish = client_module._Exchange.finish
+
+        def finish_and_leave(exchange: client_module._Exchange) -> None:
+            finish(exchange)
+            asking.cancel()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(client_module._Exchange, "finish", finish_and_leave)
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        assert await client.fetch("/a", b"{}") == (200, b"ok")
+    assert connections == 1
+
+
 async def test_an_answer_cut_off_is_a_crash_not_an_end(tmp_path: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)

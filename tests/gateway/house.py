@@ -25,6 +25,7 @@ class Street:
         self.clock = VirtualClock()
         self.fleet = FakeFleet(sleep=self.clock.sleep)
         absent = frozenset(settings.pop("absent", ()))
+        power = settings.pop("power", None)
         self.store = FakeStore(absent=absent)
         file = data_dir / "pilotlight.yaml"
         import yaml
@@ -47,6 +48,7 @@ class Street:
             factories={"fake": FACTORY},
             store=self.store,
             clock=self.clock,
+            power=None if power is None else lambda: power(self),
         )
         self.client = Client(self.house.app)
 

@@ -27,7 +27,7 @@ def test_azure_traces_are_sorted_and_counted_from_their_first_request() -> None:
 
 def test_mooncake_traces_are_in_milliseconds() -> None:
     trace = parse_trace(MOONCAKE.splitlines())
-    assert trace.arrivals == (Arrival(0, 6955, 52), Arrival(3, 6472, 26))
+    assert trace.arrivals == (Arrival(0, 6955, 52, (46, 47)), Arrival(3, 6472, 26, (46, 47)))
     assert trace.output_tokens == 39
 
 

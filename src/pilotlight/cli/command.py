@@ -48,6 +48,31 @@ class CommandGroup(Command, Group):
         super().__init__(*args, invoke_without_command=True, **kwargs)
 
 
+class ArgumentGroup(CommandGroup):
+    """`plan MODEL` makes a plan; `plan explain` and the like look at the one made last.
+
+    A group's own argument would swallow the name of a command below it, so it is only there where
+    the first word isn't one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        below = bool(args) and args[0] in self.commands
+        ctx.meta[self._below] = below
+        ctx.allow_interspersed_args, ctx.allow_extra_args = not below, below
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        found = super().get_params(ctx)
+        if not ctx.meta.get(self._below):
+            return found
+        return [parameter for parameter in found if not isinstance(parameter, click.Argument)]
+
+    @property
+    def _below(self) -> str:
+        """A context's notes are shared with all around it."""
+        return f"pilotlight.{self.name}.below"
+
+
 def above(context: click.Context) -> bool:
     """Whether the command that was asked for is one below this one.
 

@@ -19,6 +19,7 @@ _METAVARS: Mapping[Any, str] = {
     config.Seconds: "DURATION",
     config.Bytes: "SIZE",
     int: "N",
+    float: "NUMBER",
     str: "TEXT",
     Path: "PATH",
     tuple[str, ...]: "LIST",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotlight.cli.command import Command, CommandGroup, above
+from pilotlight.cli.command import ArgumentGroup, Command, above
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
 from pilotlight.cli.plan_check import check
@@ -24,29 +24,8 @@ if TYPE_CHECKING:
     from pilotlight.planner.search import Search
 
 _Function = Callable[..., Any]
-_BELOW = "pilotlight.plan.below"
 SHOWN = 12
 EXPLAINED = 3
-
-
-class PlanGroup(CommandGroup):
-    """`plan MODEL` makes a plan; `plan explain` and the like look at the one made last.
-
-    A group's own argument would swallow the name of a command below it, so it is only there where
-    the first word isn't one.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        below = bool(args) and args[0] in self.commands
-        ctx.meta[_BELOW] = below
-        ctx.allow_interspersed_args, ctx.allow_extra_args = not below, below
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        found = super().get_params(ctx)
-        if not ctx.meta.get(_BELOW):
-            return found
-        return [parameter for parameter in found if not isinstance(parameter, click.Argument)]
 
 
 def _flags(function: _Function) -> _Function:
@@ -57,7 +36,7 @@ def _flags(function: _Function) -> _Function:
 
 
 @click.group(
-    cls=PlanGroup,
+    cls=ArgumentGroup,
     examples=(
         "pilotlight plan llama-3.1-8b --rps 2 --input 800 --output 200",
         "pilotlight plan llama-3.2-1b --rps 0.05 --hours 8 --platform aws --budget 20",

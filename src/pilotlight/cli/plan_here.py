@@ -57,6 +57,7 @@ def _cpu(machine: Machine, build: str) -> Cpu:
     """As calibration sees it, so that a plan before and after differ by what was measured alone."""
     from pilotlight.calibration.here import device_of
     from pilotlight.catalog.hardware import Cpu
+    from pilotlight.meter.rating import WATTS_PER_CORE
 
     seen = device_of(machine, build)
     return Cpu(
@@ -68,13 +69,13 @@ def _cpu(machine: Machine, build: str) -> Cpu:
         memory_mt_s=seen.bandwidth_bytes_s / machine.cores / 8 / 1e6,
         instructions=cast("InstructionSet", seen.instructions or "avx2"),
         clock_ghz=(seen.clock_hz or _CLOCK_HZ) / 1e9,
-        tdp_w=_WATTS_PER_CORE * machine.cores,
+        tdp_w=WATTS_PER_CORE * machine.cores,
         source=_SOURCE,
         as_of=date.today(),
     )
 
 
-_CLOCK_HZ, _WATTS_PER_CORE = 2.5e9, 5.0
+_CLOCK_HZ = 2.5e9
 """Of a server's processor that nobody knows more of."""
 
 

@@ -73,11 +73,11 @@ def gather(
             raise click.UsageError("--name and --option need a TARGET that is one model")
         file = chosen.path if chosen else None
         return config.load(file, flags=flags)
-    entry = {"ref": str(chosen.ref), "options": dict(_read_option(text) for text in options)}
+    entry = {"ref": str(chosen.ref), "options": dict(read_option(text) for text in options)}
     return config.load(flags=flags, models={chosen.name: entry})
 
 
-def _read_option(text: str) -> tuple[str, Any]:
+def read_option(text: str) -> tuple[str, Any]:
     """The value as a configuration file would hold it: ``8`` a number, ``on`` a truth."""
     key, equals, value = text.partition("=")
     if not (key and equals):

@@ -104,6 +104,12 @@ def gpus(facts: Facts) -> Finding:
     return _ok("gpus", names)
 
 
+def energy(facts: Facts) -> Finding:
+    if facts.energy_refused:
+        return _warn("energy", facts.energy, "; ".join(facts.energy_refused))
+    return _ok("energy", facts.energy)
+
+
 def engine(facts: Facts) -> Finding:
     programs = [p for p in (facts.server, facts.wheel) if p is not None]
     found = "; ".join(f"{p.path} {p.version or p.error}" for p in programs) or "none installed"
@@ -192,7 +198,8 @@ def proxies(facts: Facts) -> Finding:
 
 
 CHECKS: tuple[Callable[[Facts], Finding], ...] = (
-    cores, memory, disk, data_dir, gpus, engine, build, installed, port, open_files, keys, proxies,
+    cores, memory, disk, data_dir, gpus, energy, engine, build, installed, port, open_files, keys,
+    proxies,
 )  # fmt: skip
 
 

@@ -74,6 +74,12 @@ class Facts:
     open_files_limit: int
     """The soft limit and the hard one, which the soft one may be raised to."""
 
+    energy: str
+    """Which devices say what they draw, and by what."""
+
+    energy_refused: tuple[str, ...]
+    """Why some that could be measured aren't, each with the next step."""
+
     keys: KeysFile | None
     proxies: Mapping[str, str]
     """Proxy variables by lower-case name, credentials removed."""

@@ -19,6 +19,7 @@ from pilotlight.doctor.facts import Facts, KeysFile, PortState
 from pilotlight.doctor.programs import find_server, find_wheel
 from pilotlight.engines.environments import installed
 from pilotlight.machine import survey
+from pilotlight.meter.registry import described, open_sources
 from pilotlight.redact import without_credentials
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -30,6 +31,7 @@ def gather(settings: Settings, running_url: str | None, environ: Mapping[str, st
     files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     llamacpp = settings.engines.llamacpp
     machine = survey()
+    energy, refused = _energy()
     return Facts(
         machine=machine,
         system_ram_bytes=int(memory.total),
@@ -47,9 +49,18 @@ def gather(settings: Settings, running_url: str | None, environ: Mapping[str, st
         port_state=_port_state(settings.host, settings.port, running_url),
         open_files=files,
         open_files_limit=most_files,
+        energy=energy,
+        energy_refused=refused,
         keys=_keys_file(settings.data_dir / "keys.json"),
         proxies=_proxies(environ),
     )
+
+
+def _energy() -> tuple[str, tuple[str, ...]]:
+    found = open_sources()
+    for source in found.sources:
+        source.close()
+    return described(found.devices), found.refused
 
 
 def _installed(directory: Path | None) -> tuple[str, ...]:

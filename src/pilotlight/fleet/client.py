@@ -247,7 +247,7 @@ class SocketClient:
         try:
             await exchange.headers()
         except asyncio.CancelledError:
-            connection.abort()
+            exchange.close()  # not the connection: with the answer whole it may be another's by now
             raise
         return exchange
 

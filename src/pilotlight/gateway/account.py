@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pilotlight.core import Usage
+from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.wire.usage import HEAD_BYTES, TAIL_BYTES
+from pilotlight.replica.replica import Replica
 
 GAPS_KEPT = 8192
 """Gaps between events of one stream that are kept for the histogram."""
+
+
+class Receipt(Protocol):
+    """A request's way into the ledger; see `books`."""
+
+    def granted(self, replica: Replica) -> None:
+        """It has its slot."""
+
+    def headers(self, plan: Plan, account: Account) -> list[tuple[str, str]]:
+        """What it cost, for an answer that is whole and hasn't begun to be sent."""
+
+    def close(self, plan: Plan | None, account: Account, outcome: str) -> None:
+        """All that the engine will say of it is in `account`. Only the first call counts."""
+
+
+class NoReceipt:
+    """Where no ledger is kept."""
+
+    def granted(self, replica: Replica) -> None: ...
+
+    def headers(self, plan: Plan, account: Account) -> list[tuple[str, str]]:
+        return []
+
+    def close(self, plan: Plan | None, account: Account, outcome: str) -> None: ...
+
+
+NO_RECEIPT = NoReceipt()
 
 
 @dataclass(slots=True)
@@ -28,6 +58,8 @@ class Account:
     events: int = 0
     billable: bool = False
     """The engine has the request and didn't refuse it; whoever bills for it may do so now."""
+
+    receipt: Receipt = NO_RECEIPT
 
     sending_since_s: float | None = None
     """Since when the client has been taking bytes, on the router's clock."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pilotlight.config import Settings
 from pilotlight.engines.base import Engine, Parks
@@ -14,6 +14,7 @@ from pilotlight.gateway.adapters import AdapterEndpoints
 from pilotlight.gateway.admin import AdminEndpoints
 from pilotlight.gateway.admission import Admission
 from pilotlight.gateway.app import Gateway
+from pilotlight.gateway.books import Books, NoBooks
 from pilotlight.gateway.inference import Inference
 from pilotlight.gateway.keys import KeyStore
 from pilotlight.gateway.listing import ListingEndpoints
@@ -25,6 +26,8 @@ from pilotlight.gateway.routes import InferenceEndpoints, build_routes
 from pilotlight.gateway.spending import Spending
 from pilotlight.gateway.status import StatusEndpoints, is_loaded
 from pilotlight.machine import Machine
+from pilotlight.meter.ledger.ledger import open_ledger
+from pilotlight.meter.ledger.power import Total
 from pilotlight.replica.measured import Measurements
 from pilotlight.router.adapters import DesiredAdapters
 from pilotlight.router.adapting import Adapting
@@ -60,6 +63,8 @@ class House:
     peers: Peers | None = None
     """This node among others; None where it is alone."""
 
+    books: Books | NoBooks = field(default_factory=NoBooks)
+
     @property
     def keyed(self) -> bool:
         """Whether callers need a key."""
@@ -81,13 +86,14 @@ class House:
             self.warmth.begin()
 
     async def close(self) -> None:
-        """Stop every process; nothing is left behind."""
+        """Stop every process, and write down all that was; nothing is left behind."""
         await self.adapting.close()
         if self.peers is not None:
             await self.peers.close()
         if self.warmth is not None:
             await self.warmth.close()
         await self.performer.close()
+        await self.books.close()
 
 
 def build(
@@ -99,8 +105,12 @@ def build(
     store: Files | None = None,
     clock: Clock | None = None,
     watchers: Callable[[Metrics], Watchers] = lambda metrics: metrics,
+    power: Callable[[], Total] | None = None,
 ) -> House:
-    """Wire the house for `settings`. Raises ConfigError and EngineOptionError; starts nothing."""
+    """Wire the house for `settings`. Raises ConfigError and EngineOptionError; starts nothing.
+
+    `power` is what this machine's meter says, on the clock's time.
+    """
     clock = clock or LoopClock()
     keys = KeyStore(settings.data_dir / "keys.json")
     engines = Engines(settings.engines, machine, factories)
@@ -121,10 +131,11 @@ def build(
     )
     router = _router(settings, performer, clock)
     metrics.watch(router.state, performer)
+    books = _books(settings, router, catalogue, metrics, clock, power)
     adapting = Adapting(catalogue, router, performer)
     admin = AdminEndpoints(router, performer, catalogue, adapting, clock.now)
     routes = build_routes(
-        _inference(settings, router, performer, adapting, metrics, engines, clock),
+        _inference(settings, router, performer, adapting, metrics, engines, books, clock),
         ListingEndpoints(catalogue, router, admin, adapting, clock.now),
         StatusEndpoints(router.state, metrics),
         admin,
@@ -135,7 +146,7 @@ def build(
     app = Gateway(routes, access, metrics)
     warmth = _warmth(settings, performer, router, clock)
     return House(
-        settings, app, router, performer, catalogue, metrics, keys, adapting, warmth, peers
+        settings, app, router, performer, catalogue, metrics, keys, adapting, warmth, peers, books
     )
 
 
@@ -193,6 +204,7 @@ def _inference(
     adapting: Adapting,
     metrics: Metrics,
     engines: Engines,
+    books: Books | NoBooks,
     clock: Clock,
 ) -> InferenceEndpoints:
     catalogue = performer.catalogue
@@ -211,9 +223,26 @@ def _inference(
         performer,
         admission,
         metrics,
+        books,
         comment_interval_s=settings.keepalive_comment,
         send_timeout_s=settings.send_timeout,
         timing_headers=settings.timing_headers,
         clock=clock,
     )
     return InferenceEndpoints(admission, overflow, inference, metrics, settings.max_body)
+
+
+def _books(
+    settings: Settings,
+    router: Router,
+    catalogue: Catalogue,
+    metrics: Metrics,
+    clock: Clock,
+    power: Callable[[], Total] | None,
+) -> Books | NoBooks:
+    ledger = open_ledger(settings.data_dir, settings.ledger, now=clock.now, total=power)
+    if ledger is None:
+        return NoBooks()
+    metrics.watch_ledger(ledger)
+    with_headers = settings.ledger.headers
+    return Books(ledger, router.state, catalogue.served, clock, with_headers=with_headers)

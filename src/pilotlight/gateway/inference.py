@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from pilotlight.core import Usage
 from pilotlight.engines.base import Exchange, read_whole
 from pilotlight.errors import (
     CapacityError,
@@ -21,6 +22,7 @@ from pilotlight.errors import (
 )
 from pilotlight.gateway.account import Account
 from pilotlight.gateway.admission import Admission, Draft
+from pilotlight.gateway.books import Books, NoBooks
 from pilotlight.gateway.http import EVENT_STREAM, Request
 from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.patience import Patience
@@ -31,6 +33,7 @@ from pilotlight.gateway.wire.renamed import Renamed
 from pilotlight.gateway.wire.sse import COMMENT, Framer
 from pilotlight.gateway.wire.usage import TAIL_BYTES, usage_of
 from pilotlight.gateway.wire.withheld import UsageWithheld
+from pilotlight.meter.ledger.entry import ANSWERED, CANCELLED
 from pilotlight.replica.replica import Replica
 from pilotlight.router.catalogue import Named
 from pilotlight.router.clock import Clock, Timer
@@ -47,6 +50,7 @@ class Inference:
         performer: Performer,
         admission: Admission,
         metrics: Metrics,
+        books: Books | NoBooks,
         *,
         comment_interval_s: float,
         send_timeout_s: float,
@@ -57,6 +61,7 @@ class Inference:
         self._performer = performer
         self._admission = admission
         self._metrics = metrics
+        self._books = books
         self._comment_interval_s = comment_interval_s
         self._patience = Patience(clock, send_timeout_s)
         self._timing_headers = timing_headers
@@ -66,22 +71,31 @@ class Inference:
     async def run(self, request: Request, draft: Draft, account: Account) -> None:
         """Answer `request`. Raises PilotlightError only while nothing was sent yet."""
         place = self._router.submit(draft.model)
+        waits = not place.granted.done()
         waiting = (
             KeepAlive(request, self._clock, self._comment_interval_s) if draft.comments else None
         )
         plan: Plan | None = None
         replica: Replica | None = None
         completed = broken = False
+        outcome = PilotlightError.code
         try:
+            account.receipt = self._books.receipt(request, draft.model, waits=waits)
             if waiting is not None:
                 waiting.begin()
             replica = await place.granted
             account.granted(replica.id, request.arrived_s)
+            account.receipt.granted(replica)
             if replica.trace is not None:
                 request.load_s = account.queue_s
             plan = draft.plan or self._admission.plan(draft)
             completed = await self._serve(request, plan, replica, account, waiting)
+            outcome = ANSWERED
+        except asyncio.CancelledError:
+            outcome = CANCELLED
+            raise
         except PilotlightError as error:
+            outcome = error.code
             broken = isinstance(error, EngineCrashedError)
             if waiting is not None:
                 await waiting.end()
@@ -97,6 +111,7 @@ class Inference:
             if replica is not None and replica.trace is not None:
                 self._performer.unserved(replica)
             self._settle(plan, account, request)
+            account.receipt.close(plan, account, outcome)
 
     async def _fail(
         self, request: Request, draft: Draft, account: Account, error: PilotlightError
@@ -189,6 +204,7 @@ class Inference:
         elif plan.rename is not None:
             body = plan.rename.apply(body)
         headers = self._timings(request, plan, account)
+        headers += self._record(plan, account)
         with ClientsTurn(replica, account, self._now):
             await request.answer(200, body, headers=headers)
 
@@ -206,6 +222,16 @@ class Inference:
             with ClientsTurn(replica, account, self._now):
                 await self._start_stream(request, plan, account)
         await self._forward(request, stream, replica, exchange, account, first)
+        self._record(plan, account)
+        with ClientsTurn(replica, account, self._now):
+            await request.send(stream.end(), more=False)
+
+    def _record(self, plan: Plan, account: Account) -> list[tuple[str, str]]:
+        """Before the last byte is sent: what a client has whole is in the ledger."""
+        account.usage = _usage(plan, account)
+        told = account.receipt.headers(plan, account)
+        account.receipt.close(plan, account, ANSWERED)
+        return told
 
     async def _start_stream(self, request: Request, plan: Plan, account: Account) -> None:
         kind = plan.translation.content_type if plan.translation else EVENT_STREAM
@@ -242,8 +268,6 @@ class Inference:
             if chunk:
                 replica.progress_s = now()
                 saw(chunk, clock())
-        with turn:
-            await send(stream.end(), more=False)
 
     def _timings(self, request: Request, plan: Plan, account: Account) -> list[tuple[str, str]]:
         if not self._timing_headers:
@@ -262,7 +286,8 @@ class Inference:
         if plan is None:
             return
         metrics, model = self._metrics, plan.model
-        account.usage = usage_of(plan.engine_operation, b"".join(account.tail), account.head)
+        if account.usage is None:
+            account.usage = _usage(plan, account)
         if account.usage is not None:
             metrics.count_tokens(model, account.usage)
         if account.queue_s is not None:
@@ -352,6 +377,10 @@ async def _open(replica: Replica, path: str, payload: bytes, account: Account) -
     except EngineUnreachableError as error:
         account.billable = error.sent
         raise
+
+
+def _usage(plan: Plan, account: Account) -> Usage | None:
+    return usage_of(plan.engine_operation, b"".join(account.tail), account.head)
 
 
 def _framer(plan: Plan) -> Framer:

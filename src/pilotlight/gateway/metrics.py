@@ -14,6 +14,7 @@ from pilotlight.replica.replica import Replica
 from pilotlight.store.progress import Progress
 
 if TYPE_CHECKING:
+    from pilotlight.meter.ledger.ledger import Ledger
     from pilotlight.router.performer import Performer
     from pilotlight.router.state import State
 
@@ -85,6 +86,12 @@ class Metrics:
     def watch(self, state: State, performer: Performer) -> None:
         """Read the gauges from the router from now on."""
         self.registry.register(_Gauges(state, performer))
+
+    def watch_ledger(self, ledger: Ledger) -> None:
+        """Read what requests cost from the ledger from now on."""
+        from pilotlight.gateway.spent import Spent
+
+        self.registry.register(Spent(ledger))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -24,6 +24,7 @@ from pilotlight.gateway.metrics import Metrics
 from pilotlight.gateway.plan import Plan
 from pilotlight.gateway.prices import Bill
 from pilotlight.gateway.spending import Reservation, Spending, dollars, picodollars
+from pilotlight.gateway.wire.spoken import has_ended
 from pilotlight.router.catalogue import Catalogue
 from pilotlight.router.state import LIVING, State
 
@@ -38,9 +39,6 @@ _UNBOUNDED = (b'"image_url"', b'"input_image"', b'"input_audio"', b'"file"', b'"
 
 _OTHERWISE_PRICED = ("service_tier", "prediction", "modalities", "audio", "web_search_options")
 """Fields that make a token cost more, add tokens nobody asked for or charge by the call."""
-
-_LAST_EVENTS = (b"data: [DONE]", b"event: response.completed", b"event: response.incomplete",
-                b"event: response.failed")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +218,7 @@ def _is_whole(spill: Spill, account: Account) -> bool:
     """Some count in each event, so of a stream that was cut off the count may go on there."""
     if spill.draft.plan is None or not spill.draft.plan.stream:
         return True
-    tail = b"\n" + b"".join(account.tail)
-    return any(b"\n" + event in tail for event in _LAST_EVENTS)
+    return has_ended(b"".join(account.tail))
 
 
 def _counting(plan: Plan) -> Plan:

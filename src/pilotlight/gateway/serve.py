@@ -20,6 +20,7 @@ from pilotlight.gateway import logs
 from pilotlight.gateway.access import require_keys_beyond_loopback
 from pilotlight.gateway.assembly import House, build
 from pilotlight.gateway.console import Console
+from pilotlight.gateway.electricity import Electricity
 from pilotlight.gateway.keys import KeyStore
 from pilotlight.gateway.signals import Stop, either, held
 from pilotlight.machine import survey
@@ -105,17 +106,35 @@ async def _serve(
             closing.callback(console.close)
             fleet = LocalFleet(settings.data_dir / "logs")
             closing.push_async_callback(fleet.close)
-            house = build(settings, machine, fleet, factories=factories, watchers=console.beside)
+            electricity = Electricity(settings.ledger)
+            closing.callback(electricity.close)
+            house = build(
+                settings,
+                machine,
+                fleet,
+                factories=factories,
+                watchers=console.beside,
+                power=electricity.total,
+            )
             closing.push_async_callback(house.close)
-            await _begin(house, listener, stop, console)
+            await _begin(house, electricity, listener, stop, console)
     return 0
 
 
-async def _begin(house: House, listener: socket.socket, stop: Stop, console: Console) -> None:
+async def _begin(
+    house: House,
+    electricity: Electricity,
+    listener: socket.socket,
+    stop: Stop,
+    console: Console,
+) -> None:
     # The engines start first: their process start hides behind the imports below.
     house.begin()
     await asyncio.sleep(0)
+    house.books.begin()
     from pilotlight.gateway.server import make_server
+
+    electricity.begin()
 
     server = make_server(house.app, house.settings)
     url = url_of(house.settings, listener)

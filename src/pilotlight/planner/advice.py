@@ -55,7 +55,7 @@ def _evaluate(
     )
     yield Advice(
         text=f"measure {best.deployment.model} in {row.title} on your own task before relying on "
-        "it",
+        "it: pilotlight eval",
         evidence=f"{measured}; losses don't transfer between models",
         source=row.source,
     )

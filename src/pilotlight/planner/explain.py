@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pilotlight.metrics import Spread
+from pilotlight.planner.cost.rivals import rivals
 from pilotlight.planner.figures import dollars, interval, milliseconds, number, percent
 from pilotlight.planner.plan import Answer, Plan
 from pilotlight.planner.search import Search
@@ -146,7 +147,9 @@ def _break_even(answer: Answer, plan: Plan, search: Search) -> Iterator[Line]:
     beside = against_next(answer, plan, search)
     if beside is not None:
         yield f"next: {beside.rival}", beside.text
-    for each in against_apis(plan, search, answer.asked, rivals(search, plan)):
+    for each in against_apis(
+        plan, search, answer.asked, rivals(search.facts.apis, plan.deployment.model)
+    ):
         yield each.rival, each.text
 
 
@@ -159,21 +162,3 @@ def _constants(answer: Answer, plan: Plan, search: Search) -> Iterator[Line]:
             source = each.source
             yield "from", source
         yield each.name, each.value
-
-
-def rivals(search: Search, plan: Plan) -> Sequence[str]:
-    """APIs worth a comparison: who sells the same model, then the ones that everybody knows."""
-    apis = search.facts.apis
-    same = sorted(
-        (name for name, row in apis.items() if row.model == plan.deployment.model),
-        key=lambda name: apis[name].output_usd_per_mtok,
-    )
-    known = [name for name in KNOWN if name in apis]
-    return tuple(dict.fromkeys([*same[:4], *known]))
-
-
-KNOWN = (
-    "openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4.1-mini", "openai/gpt-5",
-    "openai/gpt-5-mini", "anthropic/claude-sonnet-4-5", "anthropic/claude-haiku-4-5",
-    "google/gemini-2.5-flash",
-)  # fmt: skip

@@ -21,6 +21,9 @@ from pilotlight.planner.requirements import Lengths
 Tool = Literal["pilotlight", "vllm", "guidellm", "aiperf", "inference-perf"]
 Document = Mapping[str, Any]
 
+OWN_FORMAT = "pilotlight-report-1"
+"""`bench.report.FORMAT`, which lies above the planner."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
@@ -50,18 +53,45 @@ def read(document: Document) -> tuple[Reported, ...]:
 
 
 def _own(document: Document) -> Iterator[Reported]:
-    lengths = document.get("lengths")
+    """A report of `bench`, stage by stage; the time of a request is the median one's."""
+    stages = document.get("stages")
+    for stage in stages if isinstance(stages, list) else ():
+        numbers, load = stage.get("numbers") or {}, stage.get("load") or {}
+        yield Reported(
+            tool="pilotlight",
+            metrics=_metrics(stage),
+            lengths=_lengths(
+                _number(numbers.get("input_tokens") or {}, "mean"),
+                _number(numbers.get("output_tokens") or {}, "mean"),
+            ),
+            concurrency=_number(load, "concurrency") if load.get("kind") == "closed" else None,
+            request_ms=_number((numbers.get("e2e_ms") or {}).get("p50") or {}, "value"),
+        )
+
+
+def _metrics(document: Document) -> Metrics:
     try:
-        metrics = msgspec.convert(document["metrics"], Metrics)
-        measured = msgspec.convert(lengths, Lengths) if lengths else None
-    except msgspec.ValidationError as error:
+        return msgspec.convert(document["metrics"], Metrics)
+    except (KeyError, msgspec.ValidationError) as error:
         raise PlanError(
             f"the report's metrics aren't Pilotlight's: {error}",
             hint="give it the file as it was written",
         ) from error
+
+
+def _bare(document: Document) -> Iterator[Reported]:
+    """Metrics alone, as anybody may write them."""
+    lengths = document.get("lengths")
+    try:
+        measured = msgspec.convert(lengths, Lengths) if lengths else None
+    except msgspec.ValidationError as error:
+        raise PlanError(
+            f"the report's lengths aren't Pilotlight's: {error}",
+            hint="give it the file as it was written",
+        ) from error
     yield Reported(
         tool="pilotlight",
-        metrics=metrics,
+        metrics=_metrics(document),
         lengths=measured,
         concurrency=_number(document, "concurrency"),
         request_ms=_number(document, "request_ms"),
@@ -155,7 +185,8 @@ READERS: tuple[tuple[Callable[[Document], bool], Callable[[Document], Iterator[R
     (lambda found: "benchmarks" in found and _has_metrics(found["benchmarks"]), _guidellm),
     (lambda found: "time_to_first_token" in found and "inter_token_latency" in found, _aiperf),
     (lambda found: "latency" in found.get("successes", {}), _inference_perf),
-    (lambda found: isinstance(found.get("metrics"), Mapping), _own),
+    (lambda found: found.get("format") == OWN_FORMAT, _own),
+    (lambda found: isinstance(found.get("metrics"), Mapping), _bare),
 )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pilotlight.meter.rating import power_w
 from pilotlight.metrics import Metrics, Spread
-from pilotlight.planner import energy
 from pilotlight.planner.batching import Service, batch_at, service
 from pilotlight.planner.default_rates import default_rates
 from pilotlight.planner.device import Device
@@ -259,8 +259,8 @@ def _speed(
 def _joules(setup: Setup, used: DeviceUse, output_per_s: float) -> Spread | None:
     if setup.tdp_w is None:
         return None
-    watts = energy.power_w(setup.tdp_w, used.load)
-    return _spread(energy.joules_per_token(watts, output_per_s), JOULES_ERROR)
+    watts = power_w(setup.tdp_w, used.load)
+    return _spread(watts / output_per_s, JOULES_ERROR)
 
 
 def _maybe(seconds: float | None, around: float) -> Spread | None:

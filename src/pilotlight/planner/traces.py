@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +15,15 @@ from pilotlight.errors import PlanError
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`at_s` counts from the trace's first request."""
+    """`at_s` counts from the trace's first request.
+
+    Prompts whose first `blocks` are alike start with the same text; empty where nobody recorded.
+    """
 
     at_s: float
     input_tokens: int
     output_tokens: int
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,7 @@ def parse_trace(lines: Iterable[str]) -> Trace:
     if not arrivals:
         raise PlanError("the trace has a heading and no request", hint=_FORMATS)
     start_s = arrivals[0].at_s
-    return Trace(
-        tuple(Arrival(one.at_s - start_s, one.input_tokens, one.output_tokens) for one in arrivals)
-    )
+    return Trace(tuple(replace(one, at_s=one.at_s - start_s) for one in arrivals))
 
 
 _FORMATS = (
@@ -88,7 +90,8 @@ def _mooncake(first: Numbered, rest: Iterable[Numbered]) -> Iterator[Arrival]:
     def read(line: str) -> Arrival:
         entry: Mapping[str, Any] = json.loads(line)
         length = entry["input_length"], entry["output_length"]
-        return _arrival(float(entry["timestamp"]) / 1000, float(length[0]), float(length[1]))
+        at_s, blocks = float(entry["timestamp"]) / 1000, tuple(map(int, entry.get("hash_ids", ())))
+        return replace(_arrival(at_s, float(length[0]), float(length[1])), blocks=blocks)
 
     yield from _each([first], read)
     yield from _each(rest, read)

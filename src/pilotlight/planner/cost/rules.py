@@ -16,10 +16,10 @@ from pilotlight.catalog.billing import (
     Tier,
 )
 from pilotlight.catalog.platform import Offer, Rentable
+from pilotlight.meter.rating import IDLE_SHARE
 from pilotlight.planner.coldstart import ColdStart
 from pilotlight.planner.cost.bill import Item
 from pilotlight.planner.cost.usage import Span, Usage
-from pilotlight.planner.energy import IDLE_SHARE
 from pilotlight.planner.traffic import HOURS_PER_MONTH, MONTH_S
 
 

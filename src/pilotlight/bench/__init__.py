@@ -1,0 +1,1 @@
+"""Workload in, report out: what a client feels, measured honestly."""

@@ -1,0 +1,1 @@
+"""The client that loads a server: sends on time, stamps what comes, reads it later."""

@@ -1,0 +1,1 @@
+"""Reports as one HTML file each: pure functions of what was measured."""

@@ -1,0 +1,1 @@
+"""One file a question that a report answers: each gives its HTML, or nothing."""

@@ -1,0 +1,1 @@
+"""What a stage's tokens cost: `pricing.pricing.costs` is the door."""

@@ -1,0 +1,1 @@
+"""From samples to figures with intervals: pure, seeded, with the standard library alone."""

@@ -1,0 +1,1 @@
+"""Exact tokens: what counts them, and text that has as many as asked for."""

@@ -1,0 +1,89 @@
+"""Where a report goes: a terminal, JSON, a page, markdown."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pilotlight.durable import write_text
+
+if TYPE_CHECKING:
+    from pilotlight.bench.report import Report
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_PAGES = (
+    click.option("--html", type=_FILE, metavar="FILE", help="write a page with charts"),
+    click.option("--markdown", type=_FILE, metavar="FILE", help="write it for a pull request"),
+    click.option("--json", "as_json", is_flag=True, help="print JSON"),
+)  # fmt: skip
+_OUT = click.option(
+    "--out", type=_FILE, metavar="FILE", help="write the report, which show and compare read"
+)
+FILES = ("out", "html", "markdown")
+
+
+def page_flags(function: _F) -> _F:
+    for option in reversed(_PAGES):
+        function = option(function)
+    return function
+
+
+def output_flags(function: _F) -> _F:
+    return _OUT(page_flags(function))
+
+
+def check_output(flags: Mapping[str, Any]) -> None:
+    """Before anything is measured. Raises click.UsageError."""
+    for name in FILES:
+        path: Path | None = flags.get(name)
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.UsageError(f"--{name}: there is no directory {str(path.parent)!r}")
+
+
+def write_output(reports: Sequence[Report], flags: Mapping[str, Any]) -> None:
+    """What was measured goes to its file first: nothing after that can lose it."""
+    from pilotlight.bench.files import encode, write
+
+    if flags.get("out") is not None:
+        write(reports[0], flags["out"])
+        click.echo(f"wrote {flags['out']}", err=True)
+    write_pages(reports, flags)
+    if flags["as_json"]:
+        click.echo(encode(reports[0]))
+    else:
+        print_summary(reports)
+
+
+def write_pages(
+    reports: Sequence[Report], flags: Mapping[str, Any], *, rounds: bool = False
+) -> None:
+    if flags["html"] is not None:
+        from pilotlight.bench.page.page import page
+
+        write_text(flags["html"], page(reports, rounds=rounds), mode=0o644)
+        click.echo(f"wrote {flags['html']}", err=True)
+    if flags["markdown"] is not None:
+        from pilotlight.bench.markdown import markdown
+
+        write_text(flags["markdown"], markdown(reports, rounds=rounds), mode=0o644)
+        click.echo(f"wrote {flags['markdown']}", err=True)
+
+
+def print_summary(reports: Sequence[Report], *, rounds: bool = False) -> None:
+    """`rounds`: the reports were made in turns, so that their runs are pairs."""
+    import shutil
+
+    from pilotlight.bench.summary import summary
+
+    click.echo(summary(reports, shutil.get_terminal_size().columns, rounds=rounds))
+
+
+def command_line() -> str:
+    """How to do it again. No secret is ever on a command line of ours."""
+    return shlex.join(["pilotlight", *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""How much electricity this machine draws, by whoever knows: NVML, RAPL, or an estimate."""

@@ -1,0 +1,1 @@
+"""Who used what: tokens, seconds, joules and dollars of every request, kept exactly."""

@@ -1,0 +1,1 @@
+"""What can be varied of each engine, and from where to begin."""

@@ -1,0 +1,55 @@
+"""Every axis of llama.cpp's on the real model: what is tried must be what the engine can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilotlight.bench.slo import Slo
+from pilotlight.bench.subjects import Ground
+from pilotlight.cli.tune_setup import workload
+from pilotlight.core import ModelFiles
+from pilotlight.machine import survey
+from pilotlight.tune.perform import Conditions, Performer
+from pilotlight.tune.setting import Setting
+from pilotlight.tune.spaces import llamacpp
+from pilotlight.tune.spaces.terrain import Terrain
+from pilotlight.tune.trial import Trial
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def perform(tmp_path: Path) -> Iterator[Performer]:
+    conditions = Conditions(
+        name="small",
+        slo=Slo(),
+        levels="users",
+        prepare=lambda subject: workload("builtin:max_tokens=4", 0, subject),
+        needs_bytes=lambda setting: None,
+        memory_bytes=1 << 40,
+    )
+    ground = Ground(directory=tmp_path, store=tmp_path / "store", engines=tmp_path / "engines")
+    with Performer(conditions, ground) as found:
+        yield found
+
+
+def test_everything_that_has_a_name(perform: Performer, smollm: ModelFiles) -> None:
+    """Sizes work wherever llama.cpp runs at all; a kind of thing may be missing in a build."""
+    default = Setting(ref=f"file:{smollm.path}", options={"context": 512, "parallel": 2})
+    axes = llamacpp.axes(Terrain(machine=survey(), given=default.options))
+    moved = [
+        axis.moved(default, value)
+        for axis in axes
+        if not axis.ordered
+        for value in axis.values
+        if value != axis.read(default)
+    ]
+    assert len(moved) >= 8
+    for setting in moved:
+        found = perform(Trial(setting=setting, level=1, seconds=0.5, purpose="look"))
+        assert found.failed is None, (setting, found.failed)
+        assert found.errors == 0, setting
+        assert found.output_tokens_per_s > 0, setting
