@@ -65,7 +65,7 @@ bench: $(SERVE) ## a short real benchmark and its report in build/bench; three m
 
 benchmarks: $(DEV) ## every benchmark of benchmarks/, in order; minutes
 	for name in byte_path real_model cold_start footprint plan_search soak wire remote_start kills \
-	  swarm; do \
+	  soak wire remote_start kills swarm; do \
 	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: $(DEV) ## resolve the versions anew

@@ -57,9 +57,15 @@ NEVER = (
 
 # Decisions are pure functions of a state and a time: nothing to wait for, nothing to ask.
 PURE = (
-    "core", "errors", "metrics", "replica.state", "replica.watchdog", "router.core",
+    "bench.compare", "bench.costs", "bench.likeness", "bench.part", "bench.slicing",
+    "bench.stability", "bench.steady", "bench.summarize",
+    "core", "errors", "meter.energy", "meter.idle", "meter.ledger.shares", "meter.measuring",
+    "meter.rating", "meter.series", "meter.tally", "meter.totals", "meter.windows", "metrics",
+    "replica.state", "replica.watchdog", "router.core",
     "router.decisions", "router.events", "router.eviction", "router.schedule",
     "router.simulation", "router.state", "store.peers.bitmap", "store.peers.tracker",
+    "tune.book", "tune.climb", "tune.duel", "tune.goal", "tune.noise", "tune.peak", "tune.search",
+    "tune.setting", "tune.space", "tune.starts", "tune.trial",
 )  # fmt: skip
 WORLD = frozenset({
     "asyncio", "logging", "multiprocessing", "os", "psutil", "random", "shutil", "socket",
