@@ -64,7 +64,7 @@ bench: $(SERVE) ## a short real benchmark and its report in build/bench; three m
 	  --html build/bench/report.html --markdown build/bench/report.md $(ARGS)
 
 benchmarks: $(DEV) ## every benchmark of benchmarks/, in order; minutes
-	for name in byte_path real_model cold_start footprint plan_search soak wire remote_start kills \
+	for name in byte_path real_model cold_start footprint plan_search generator meter_overhead ledger \
 	  soak wire remote_start kills swarm; do \
 	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
