@@ -59,8 +59,15 @@ def test_a_table_by_key_with_their_notes(call: Call, data: Path) -> None:
     shown = mine.removeprefix(f"{key.id} (laptop)").split()
     assert shown[-5:-2] == ["2", "1", "2"], "one watt-hour of its own and one of idle"
     assert "watt-hours: measured-rapl" in answer.stdout
-    assert "watt-hours aren't known of 1 requests" in answer.stdout
-    assert "dollars aren't known of 1 requests: docs/ledger.md" in answer.stdout
+    assert "watt-hours aren't known of 1 request" in answer.stdout
+    assert "dollars aren't known of 1 request: docs/ledger.md" in answer.stdout
+
+
+def test_dollars_a_token_are_of_those_whose_dollars_are_known(call: Call, data: Path) -> None:
+    """Else one request before the meter was open would hide them for a week."""
+    paid = {"cost_picousd": 40_000_000, "load_picousd": 0, "cost_basis": "machine"}
+    written(data, paid, {"completion_tokens": 1_000_000})
+    assert call("cost").stdout.splitlines()[2].split()[-1] == "2", "$0.00004 over 20 tokens"
 
 
 def test_json_has_every_part(call: Call, data: Path) -> None:
@@ -81,9 +88,19 @@ def test_json_has_every_part(call: Call, data: Path) -> None:
 
 def test_unknown_is_null(call: Call, data: Path) -> None:
     written(data, {})
-    [row] = json.loads(call("cost", "--by", "replica", "--json").stdout)["rows"]
+    tree = json.loads(call("cost", "--by", "replica", "--json").stdout)
+    [row] = tree["rows"]
     assert row["name"] == "m-1"
     assert [row[name] for name in ("joules", "joules_of_idle", "usd", "usd_of_loads")] == [None] * 4
+    assert (tree["idle"]["usd"], tree["idle"]["unpaid_usd"]) == (None, None)
+
+
+def test_idle_that_nobody_pays_is_said_as_far_as_it_is_known(call: Call, data: Path) -> None:
+    clock = Time()
+    kept = ledger(directory_of(data), clock, wall=time.time, usd_per_hour=3600.0)
+    clock.now_s = 2.0
+    kept.close()
+    assert "idle on days that nobody used it: 2 USD\n" in call("cost").stdout
 
 
 @pytest.mark.parametrize("since", ["soon", "0s"])

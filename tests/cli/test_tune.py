@@ -20,8 +20,10 @@ from pilotlight.cli.tune import tune
 from pilotlight.cli.tune_setup import quantized
 from pilotlight.engines import registry
 from pilotlight.errors import PilotlightError
+from pilotlight.meter.ledger.rate import Rate
 from pilotlight.testing import FACTORY
 from pilotlight.tune import perform
+from pilotlight.tune.goal import Goal
 from pilotlight.tune.space import single
 from pilotlight.tune.spaces.registry import TUNABLE, Tunable
 from pilotlight.tune.trial import Outcome, Trial
@@ -86,7 +88,7 @@ def test_what_is_found_is_shown_written_and_kept(weights: Path, formula: Formula
     assert result.exit_code == Exit.OK, result.output
     assert "2.00x the default (2.00 to 2.00)" in result.stdout
     assert "parallel=8" in result.stdout
-    assert "held against chat-relaxed (TTFT 1000 ms, TPOT 100 ms" in result.stdout
+    assert "held against chat-relaxed: TTFT ≤ 1,000 ms, TPOT ≤ 100 ms" in result.stdout
     model = config.load(Path("p.yaml")).models["weights"]
     assert (model.engine, model.options) == ("fake", {"parallel": 8})
     tree = json.loads(Path("tune.json").read_text())
@@ -138,6 +140,38 @@ def test_the_lowest_cost(weights: Path, formula: Formula) -> None:
     assert "$0.25 per million output tokens" in result.stdout, "0.0001 $/s over 8 x 50 tokens/s"
 
 
+def test_joules_that_cost_something_have_to_be_metered(weights: Path, formula: Formula) -> None:
+    """Trials of a search that needed no meter would seem to take no electricity."""
+    args = (str(weights), "--engine", "fake", "--rate", "2")
+    assert call(*args).exit_code == Exit.OK
+    asked = len(formula.asked)
+    result = call(*args, "--goal", "cost", "--ledger-usd-per-kwh", "0.2")
+    assert isinstance(result.exception, PilotlightError)
+    assert "was measured with joules None, and now it is 'metered'" in result.exception.message
+    assert len(formula.asked) == asked
+
+
+def test_what_was_not_metered_has_no_cost() -> None:
+    rate = Rate(usd_per_s=0.001, usd_per_joule=1e-6)
+    goal = Goal(aim="cost", rate=rate)
+    metered = Outcome(wall_s=1.0, good_output_tokens_per_s=20.0, watts=1000.0)
+    assert goal.score(metered) == pytest.approx(20 / 0.002)
+    assert goal.usd_per_mtok(metered) == pytest.approx(100.0)
+    unmetered = replace(metered, watts=None)
+    assert goal.score(unmetered) == 0
+    assert goal.usd_per_mtok(unmetered) is None
+    assert replace(goal, rate=Rate(usd_per_s=0.001)).score(unmetered) == 20 / 0.001
+
+
+def test_a_configuration_is_not_written_over(weights: Path, formula: Formula) -> None:
+    Path("p.yaml").write_text(f"models:\n  m: {{ref: 'file:{weights}', engine: fake}}\n")
+    before = Path("p.yaml").read_text()
+    result = call("m", "--config", "p.yaml", "--write", "./p.yaml")
+    assert result.exit_code == Exit.USAGE
+    assert "would replace all of that configuration" in result.stderr
+    assert Path("p.yaml").read_text() == before
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -147,6 +181,7 @@ def test_the_lowest_cost(weights: Path, formula: Formula) -> None:
         (("--workload", "wishes"), "wishes"),
         (("--engine", "steam"), "unknown engine 'steam'"),
         (("--engine", "fake", "--option", "slots=4"), "no option 'slots'"),
+        (("--write", "nowhere/p.yaml"), "there is no directory 'nowhere'"),
     ],
 )
 def test_wrong_usage(weights: Path, args: tuple[str, ...], said: str) -> None:

@@ -65,7 +65,7 @@ def test_a_trial_in_a_line() -> None:
 
 def test_a_verdict() -> None:
     assert verdict_text(evidence(), USERS, SLO).splitlines() == [
-        "held against chat (TTFT 200 ms, TPOT 50 ms; 99 % of the requests), at 16 users; "
+        "held against chat: TTFT ≤ 200 ms, TPOT ≤ 50 ms for 99 % of requests, at 16 users; "
         "nothing better is near",
         "SETTING                                  LOAD      SECONDS  GOODPUT  MET    TTFT TAIL  "
         "TPOT TAIL  TOKENS/S",

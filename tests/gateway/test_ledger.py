@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from pilotlight.config import LedgerSettings
+from pilotlight.core import Usage
 from pilotlight.errors import ConfigError
+from pilotlight.gateway.account import Account
+from pilotlight.gateway.counted import tokens_of
 from pilotlight.gateway.electricity import Electricity
 from pilotlight.gateway.keys import KeyStore
 from pilotlight.meter.ledger.database import FILE
@@ -106,6 +109,21 @@ async def test_a_client_that_left_is_counted_by_the_events_it_could_have(street:
     assert row["completion_tokens"] == 3
     assert row["prompt_tokens"] is None
     assert row["engine_s"] == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("usage", [Usage(2**63, 1), Usage(3, 10**30), Usage(3, 1, 2**64)])
+def test_a_count_that_no_engine_can_have_made_is_none(usage: Usage) -> None:
+    account = Account(usage=usage, first_byte_s=1.0)
+    assert tokens_of(None, account, whole=True).prompt is None
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_an_event_that_comes_in_parts_is_one(end: bytes) -> None:
+    account = Account()
+    event = b'data: {"choices":[{"delta":{"content":"hi"}}]}' + end
+    for part in (event[:10], event[10:-9], event[-9:], event * 2 + event[:5], event[5:]):
+        account.saw(part, 1.0)
+    assert account.events == 4
 
 
 async def test_a_client_that_left_before_a_byte_has_no_count(street: Build) -> None:
@@ -244,6 +262,8 @@ async def test_prometheus_has_the_same_sums(street: Build) -> None:
     labels = {"model": "m", "key": ""}
     assert await s.metric("pilotlight_spent_tokens_total", kind="completion", **labels) == 18
     assert await s.metric("pilotlight_ledger_refused") == 0
+    text = (await s.client.get("/metrics")).body.decode()
+    assert "\npilotlight_idle_usd_total " not in text, "nobody said what it costs"
 
 
 async def test_sums_are_what_engines_said_whoever_left(street: Build) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pilotlight.errors import ConfigError
-from pilotlight.meter.ledger import journal
+from pilotlight.meter.ledger import database, journal
 from pilotlight.meter.ledger.costs import Costs, Row, read
 from pilotlight.meter.ledger.database import FILE, JOURNAL, Database
 from pilotlight.meter.ledger.entry import encoded
@@ -125,8 +125,35 @@ def test_a_journal_of_many_segments_is_one(tmp_path: Path) -> None:
     assert row(tmp_path).sums.requests == 52
 
 
+def test_a_line_that_no_ledger_could_hold_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite's integers end at 2^63; the thread ended with them, for good."""
+    writer = journal.Journal(tmp_path / JOURNAL)
+    for tokens in (5, 2**63, 7):
+        writer.append(encoded(entry(prompt_tokens=tokens)))
+    writer.close()
+    kept = ledger(tmp_path, Time())
+    kept.begin()
+    kept.close()
+    assert row(tmp_path).sums.prompt_tokens == 12
+    assert "has a line that is none" in caplog.text
+
+
+def test_what_comes_after_the_end_is_there_for_the_next(tmp_path: Path) -> None:
+    """A request that outlives the shutdown; the file's number may be somebody else's by then."""
+    kept = ledger(tmp_path, Time())
+    kept.record(entry())
+    kept.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    kept.record(entry())
+    assert os.fstat(other).st_size == 0
+    os.close(other)
+    assert row(tmp_path).sums.requests == 2
+
+
 def test_what_a_full_disk_refuses_is_written_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = ledger(tmp_path, Time())
     kept.record(entry())
@@ -149,6 +176,7 @@ def test_what_a_full_disk_refuses_is_written_later(
     assert kept.refused == 0
     kept.close()
     assert row(tmp_path).sums.requests == 4
+    assert [log.levelname for log in caplog.records] == ["ERROR", "WARNING"], "not for each line"
 
 
 def test_lines_count_once_though_two_carry_them(tmp_path: Path) -> None:
@@ -172,6 +200,45 @@ def test_a_day_later_requests_are_gone_and_sums_stay(tmp_path: Path) -> None:
     database.prune(MIDNIGHT_S + 1.5 * DAY_S, requests_s=DAY_S, sums_s=DAY_S)
     assert sum(each.sums.requests for each in costs(tmp_path, last_s=9e9).rows) == 1
     database.close()
+
+
+def test_a_ledger_that_another_makes_just_now_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked before the first had made it, and must not hold it locked."""
+    real, firsts = database.version, []
+
+    def late(db: sqlite3.Connection) -> int:
+        if not firsts:
+            firsts.append(None)
+            firsts[0] = Database.open(tmp_path)
+            return 0
+        return real(db)
+
+    monkeypatch.setattr(database, "version", late)
+    second = Database.open(tmp_path)
+    for each, name in ((second, "b"), (firsts[0], "a")):
+        assert each.add(name, 0, 10, [entry()]) is not None
+        each.close()
+    assert row(tmp_path).sums.requests == 2
+
+
+def test_whoever_switches_it_on_at_the_same_time_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own patience doesn't go for this."""
+    refusals = ["database is locked"] * 2
+
+    class Busy(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if "journal_mode" in sql and refusals:
+                raise sqlite3.OperationalError(refusals.pop())
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, factory=Busy, **k))
+    Database.open(tmp_path).close()
+    assert not refusals
 
 
 def test_a_ledger_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
@@ -317,15 +384,33 @@ def test_idle_before_the_meter_speaks_hides_nothing_after_it(tmp_path: Path) -> 
     )
 
 
+def test_idle_joules_from_before_the_meter_fell_silent_stay_known(tmp_path: Path) -> None:
+    time, meter = Time(), Meter()
+    kept = ledger(tmp_path, time, meter, usd_per_kwh=0.36)
+    use(time, meter, watts=10.0, seconds=5.0)
+    tab = Tab("m")
+    kept.enter(tab)
+    kept.leave(tab)
+    meter.says(time.now_s, None)
+    time.now_s += 3.0
+    kept.close()
+    idle = costs(tmp_path).idle
+    assert (idle.seconds_ms, idle.energy_uj) == (8_000, 50_000_000)
+    assert idle.cost_picousd == pytest.approx(50e-7 * 1e12)
+
+
 def test_broken_off_answers_are_counted_apart(tmp_path: Path) -> None:
     kept = ledger(tmp_path, Time())
     kept.record(entry())
     kept.record(
         entry(outcome="cancelled", counted="events", prompt_tokens=None, completion_tokens=3)
     )
-    kept.record(entry(outcome="engine_crashed", counted="events", completion_tokens=4))
+    kept.record(
+        entry(outcome="engine_crashed", counted="events", cached_tokens=2, completion_tokens=4)
+    )
     kept.close()
     sums = row(tmp_path).sums
     assert (sums.requests, sums.answered, sums.cancelled) == (3, 1, 1)
     assert (sums.prompt_tokens, sums.completion_tokens) == (5, 7)
     assert (sums.event_prompt_tokens, sums.event_tokens, sums.uncounted) == (5, 7, 1)
+    assert sums.cached_tokens == 0, "those of the prompts that are counted here"

@@ -28,7 +28,17 @@ def test_a_meter_that_hangs_charges_for_one_second_more() -> None:
     meter.says(1.0, 0.0)
     power.joules(1.0)
     meter.says(2.0, 10.0)
-    assert power.joules(60.0) == 20.0
+    assert power.joules(20.0) == 20.0
+
+
+def test_a_meter_that_hangs_for_long_is_unknown() -> None:
+    meter = Meter()
+    power = Power(meter)
+    meter.says(2.0, 10.0)
+    power.joules(2.0)
+    assert (power.joules(60.0), power.source) == (None, None)
+    meter.says(61.0, 40.0)
+    assert (power.joules(61.0), power.source) == (40.0, "measured-rapl")
 
 
 def test_unknown_is_none_until_it_is_known_again() -> None:

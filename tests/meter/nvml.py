@@ -33,11 +33,16 @@ class Nvml:
     NVMLError = pynvml.NVMLError
 
     def __init__(
-        self, *gpus: Gpu, init_error: int | None = None, missing: tuple[str, ...] = ()
+        self,
+        *gpus: Gpu,
+        init_error: int | None = None,
+        denied_count: int | None = None,
+        missing: tuple[str, ...] = (),
     ) -> None:
         self.gpus = gpus
         self.users = 0
         self._init_error = init_error
+        self._denied_count = denied_count
         self._missing = missing
 
     def __getattribute__(self, name: str) -> Any:
@@ -56,6 +61,8 @@ class Nvml:
         self.users -= 1
 
     def nvmlDeviceGetCount(self) -> int:
+        if self._denied_count is not None:
+            raise pynvml.NVMLError(self._denied_count)
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Gpu:

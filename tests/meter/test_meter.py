@@ -79,6 +79,22 @@ def test_the_total_is_unknown_while_a_device_says_nothing() -> None:
     assert (meter.total().gross_j, meter.total().source) == (None, None)
 
 
+def test_the_total_is_unknown_once_a_device_is_lost_and_until_it_is_back() -> None:
+    gpu, lost, clock = Drawn("gpu0", "measured-nvml"), Drawn("gpu1", "measured-nvml"), Clock()
+    meter = Meter([gpu, lost], clock=clock)
+    meter.mark()
+    lost.joules, clock.now_s = None, 8.0
+    meter.mark()
+    assert meter.total().gross_j == 0.0, "one that misses a sample or two isn't lost"
+    clock.now_s, gpu.joules = 60.0, 600.0
+    meter.mark()
+    assert (meter.total().gross_j, meter.total().source) == (None, None)
+    assert meter.total().joules == {"gpu0": 600.0}
+    clock.now_s, lost.joules = 61.0, 500.0
+    meter.mark()
+    assert meter.total().gross_j == 1100.0
+
+
 def test_it_forgets_what_is_older_than_it_keeps_but_not_the_total() -> None:
     source, clock = Drawn(), Clock()
     meter = Meter([source], clock=clock, keep_s=60)
@@ -107,6 +123,25 @@ def test_without_a_source_there_is_no_thread_and_no_figure() -> None:
         assert meter.series().devices == ()
         assert meter.total().gross_j is None
     assert meter.series().notes == ("nothing here",)
+
+
+def test_it_ends_though_a_source_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a driver does whose GPU fell off the bus: a server must end all the same."""
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    class Hanging(Drawn):
+        def read(self) -> tuple[Reading, ...]:
+            if threading.current_thread().name == "meter":
+                hangs.set()
+                goes_on.wait()
+            return super().read()
+
+    monkeypatch.setattr("pilotlight.meter.meter.PATIENCE_S", 0.01)
+    meter = Meter([Hanging()], period_s=0.001)
+    meter.start()
+    assert hangs.wait(10)
+    meter.stop()
+    goes_on.set()
 
 
 class Slow(Drawn):

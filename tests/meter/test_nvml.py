@@ -119,6 +119,18 @@ def test_a_reset_counter_is_bridged_by_the_sensor() -> None:
     assert (part.joules, part.resets, part.unknown_s) == (250.0 + 300.0, 1, 0.0)
 
 
+def test_a_reset_counter_without_a_known_limit_is_no_wrap() -> None:
+    """As vGPUs and some laptops are: 2^64 mJ would be more than any GPU ever draws."""
+    limit = "nvmlDeviceGetPowerManagementLimitConstraints"
+    gpu, clock = Gpu(energy_mj=9_000_000, power_mw=200_000, denied={limit: UNSUPPORTED}), Clock()
+    meter = Meter([source(Nvml(gpu))], clock=clock)
+    meter.mark()
+    clock.now_s, gpu.energy_mj = 1.0, 5_000
+    meter.mark()
+    part = meter.series().part("gpu0", 0, 1)
+    assert (part.joules, part.resets) == (200.0, 1)
+
+
 def test_a_counter_at_the_end_of_its_64_bits_wraps() -> None:
     gpu, clock = Gpu(energy_mj=2**64 - 100_000), Clock()
     meter = Meter([source(Nvml(gpu))], clock=clock)
@@ -144,6 +156,13 @@ def test_no_driver_is_nothing_to_note() -> None:
     for error in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
         found = opened(Nvml(init_error=error))
         assert (found.source, found.notes) == (None, ())
+
+
+def test_a_driver_that_can_t_count_is() -> None:
+    nvml = Nvml(Gpu(), denied_count=LOST)
+    assert opened(nvml).source is None
+    assert any("NVML says" in note for note in opened(nvml).notes)
+    assert nvml.users == 0
 
 
 def test_a_driver_that_refuses_is() -> None:

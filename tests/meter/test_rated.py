@@ -66,6 +66,13 @@ def test_processor_seconds_are_the_systems() -> None:
     assert all_s - busy_s >= before.idle
 
 
+def test_stolen_time_drew_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    none = dict.fromkeys(psutil.cpu_times()._fields, 0.0)
+    times = type(psutil.cpu_times())(**{**none, "user": 30.0, "idle": 50.0, "steal": 20.0})
+    monkeypatch.setattr(psutil, "cpu_times", lambda: times)
+    assert busy_and_all_s() == (30.0, 100.0)
+
+
 def test_a_rating_may_be_given() -> None:
     source = open_rated(Wanted(rated_w=15)).source
     assert source is not None

@@ -47,6 +47,24 @@ def test_vllm() -> None:
     assert found.request_ms == 1690
 
 
+def test_a_bound_on_an_open_loop_is_not_what_was_in_flight() -> None:
+    """2.25 requests a second of 64 + 7.38 x 220 ms each are 3.8 at once, of 256 that might be."""
+    (found,) = read({**VLLM, "request_rate": 2.25, "max_concurrency": 256})
+    assert found.concurrency == pytest.approx(2.25 * (64 + 7.38 * 220) / 1000)
+    (found,) = read({**VLLM, "request_rate": 2.25, "mean_ttft_ms": None})
+    assert found.concurrency is None, "unknown without the time of a request"
+    (found,) = read(
+        {
+            "time_to_first_token": {"avg": 60.0},
+            "inter_token_latency": {"avg": 4.0},
+            "request_throughput": {"avg": 5.0},
+            "request_latency": {"avg": 400.0},
+            "input_config": {"loadgen": {"request_rate": 5.0, "concurrency": 100}},
+        }
+    )
+    assert found.concurrency == pytest.approx(2.0)
+
+
 def test_guidellms_time_per_output_token_is_not_tpot() -> None:
     """It has the first token in it: 11.62 where the others' definition gives 6.77."""
     (found,) = read(

@@ -78,6 +78,10 @@ async def test_alone_there_is_a_perplexity(home: Path) -> None:
         (("--text", "none.txt"), "can't read 'none.txt'"),
         (("--report", "text.txt"), "is not JSON"),
         (("--task", "text.txt"), "text.txt:1"),
+        (("--reference", "none.gguf"), "no file at 'none.gguf'"),
+        (("--reference-model", "m"), "means nothing without --reference"),
+        (("--reference-option", "parallel=1"), "--reference-option means nothing"),
+        (("--out", "nowhere/quality.json"), "there is no directory 'nowhere'"),
     ],
 )
 async def test_wrong_calls_end_before_anything_is_asked(
@@ -87,4 +91,16 @@ async def test_wrong_calls_end_before_anything_is_asked(
     found = await called(model, None, *arguments)
     assert found.exit_code == 2
     assert words in found.stderr
+    assert not model.asked
+
+
+async def test_a_target_that_is_not_there_is_said_before_its_reference_is_asked(
+    home: Path,
+) -> None:
+    model = Tiny()
+    async with up(model) as other:
+        words = ["eval", "none.gguf", "--reference", other.url]
+        found = await asyncio.to_thread(CliRunner().invoke, cli, words, prog_name="pilotlight")
+    assert found.exit_code == 2
+    assert "no file at 'none.gguf'" in found.stderr
     assert not model.asked

@@ -8,6 +8,8 @@ from pilotlight.gateway.wire.spoken import has_ended, spoken_events
 
 ROLE = b'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}\n\n'
 TEXT = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
+STOP = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"completion_tokens":2}}\n\n'
 PLAIN = b'data: {"choices":[{"text":"hi"}]}\n\n'
 TOOL = b'data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}\n\n'
 THOUGHT = b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n'
@@ -35,12 +37,33 @@ OUTPUT = b'event: response.output_text.delta\ndata: {"type":"response.output_tex
         (ROLE.replace(b"\n", b"\r\n") + TEXT, 2, 1),
         (b"data: not JSON\n\n", 2, 2),
         (b'data: {"choices":[7]}\n\n', 2, 2),
-        (ROLE[:40], 1, 0),
+        (ROLE[:40], 0, 0),
         (b"", 0, 0),
     ],
 )
 def test_events_that_say_something(head: bytes, events: int, said: int) -> None:
-    assert spoken_events(head, events) == said
+    assert spoken_events(head, b"", events) == said
+
+
+@pytest.mark.parametrize(
+    ("tail", "events", "said"),
+    [
+        (TEXT + STOP, 4, 2),
+        (TEXT + STOP + USAGE, 5, 2),
+        (TEXT + STOP + USAGE + b"data: [DONE]\n\n", 6, 2),
+        (TEXT + STOP.replace(b"\n", b"\r\n"), 4, 2),
+        (TEXT + STOP + USAGE[:9], 4, 2),
+        (b'x"}}]}\n\n' + TEXT, 3, 2),
+        (ROLE, 1, 0),
+    ],
+)
+def test_the_events_behind_the_last_token_say_nothing(tail: bytes, events: int, said: int) -> None:
+    assert spoken_events(ROLE + TEXT, tail, events) == said
+
+
+def test_of_a_message_neither_its_blocks_end_nor_why_it_stopped() -> None:
+    end = DELTA + b'data: {"type":"content_block_stop"}\n\ndata: {"type":"message_delta"}\n\n'
+    assert spoken_events(START + BLOCK + DELTA, end, 6) == 2
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ _NEEDS: Mapping[LoadKind, tuple[str, ...]] = {
     "replay": (),
 }
 
-_MAY_BE_ZERO = ("warmup_requests", "seed")
+_MAY_BE_ZERO = ("warmup_requests",)
 
 
 def check(load: Load) -> None:

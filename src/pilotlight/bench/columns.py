@@ -59,7 +59,7 @@ class Slices:
     """Spread evenly from an answer's first token to its last."""
 
     input_tokens: tuple[float, ...] = ()
-    """At the answer's first token."""
+    """Spread evenly from sending to the answer's first token."""
 
     errors: tuple[int, ...] = ()
 

@@ -85,11 +85,18 @@ def cautions(a: Report, b: Report) -> Iterator[str]:
         yield f"on different machines: {' and '.join(machines)}"
     for ours, theirs in pairs(a, b):
         for text in (
+            *_seeds(ours.load, theirs.load),
             *_lengths(ours.numbers, theirs.numbers),
             *_doubts(a, ours),
             *_doubts(b, theirs),
         ):
             yield f"{ours.name}: {text}"
+
+
+def _seeds(a: Load | None, b: Load | None) -> Iterator[str]:
+    """The same load at another place of its run."""
+    if a is not None and b is not None and a.seed != b.seed:
+        yield f"asked by seed {a.seed} and {b.seed}: other requests of the same kind"
 
 
 def _lengths(a: Numbers, b: Numbers) -> Iterator[str]:
@@ -105,6 +112,12 @@ def _doubts(report: Report, stage: Stage) -> Iterator[str]:
     found = stage.stability
     if found is not None and not found.stable:
         yield f"{report.subject.name} is {found.verdict}: {found.why}"
+    failed = stage.numbers.requests - stage.numbers.completed
+    if failed:
+        yield (
+            f"{failed} of {stage.numbers.requests} requests to {report.subject.name} failed: its "
+            "latencies are of the others"
+        )
     if any(health.was_limit for health in stage.health):
         yield f"the generator was the limit for {report.subject.name}"
 

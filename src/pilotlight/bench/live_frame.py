@@ -35,7 +35,8 @@ def clock(seconds: float) -> str:
 
 
 def _lines(glance: Glance) -> Iterator[str]:
-    yield f"{glance.name} · {load_words(glance.load)} · {clock(glance.elapsed_s)}{_bar(glance)}"
+    named = dict.fromkeys((glance.name, load_words(glance.load), clock(glance.elapsed_s)))
+    yield f"{' · '.join(named)}{_bar(glance)}"
     yield f"  {_answers(glance)}"
     yield f"  {_rates(glance)}"
     slo = glance.slo

@@ -59,8 +59,14 @@ def measure(
     instruments.view.stage(called, load, slo)
     runs: list[Run] = []
     while True:
-        runs.append(_run(subject, workload, load, len(runs), instruments, timeout_s))
-        stage = _summary(runs, load, slo, called, repeats.within)
+        try:
+            runs.append(_run(subject, workload, load, len(runs), instruments, timeout_s))
+            stage = _summary(runs, load, slo, called, repeats.within)
+        except KeyboardInterrupt:  # between two runs: what they measured is kept
+            if not runs:
+                raise
+            runs[-1] = replace(runs[-1], ended_by="stopped")
+            stage = _summary(runs, load, slo, called, repeats.within)
         if runs[-1].ended_by == "stopped" or not another(stage.stability, len(runs), repeats):
             instruments.view.finished(outcome(stage, runs))
             return Measured(stage=_valued(stage, runs, instruments), runs=tuple(runs))

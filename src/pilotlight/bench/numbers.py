@@ -116,7 +116,8 @@ class Stability:
     verdict: Verdict
     why: str
     figure: str
-    """What is judged: the output rate of a closed loop, the time of a request in an open one."""
+    """What is judged: the output rate of a closed loop (of answers, where the server doesn't count
+    tokens), the time of a request in an open one."""
 
     runs: int
     goal: float

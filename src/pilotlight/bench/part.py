@@ -10,7 +10,7 @@ from pilotlight.bench.numbers import Window
 from pilotlight.bench.record import Record
 from pilotlight.bench.slicing import Pieces, answering, pieces, prefilling, share_inside, span
 from pilotlight.bench.slo import Slo
-from pilotlight.bench.steady import window
+from pilotlight.bench.steady import after_cold, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,11 @@ def part_of(
     found = pieces(records, slo, width)
     if not whole or not records:
         return Part(records, found, window(records, load, found))
-    begin = min((one.scheduled_s for one in records if not one.warmup), default=0.0)
-    end = max(max(one.ended_s for one in records), begin)
-    how = "all of the run after its warm-up, as asked"
-    return Part(records, found, Window(start_s=begin, end_s=end, how=how))
+    counted = [one for one in records if not one.warmup and not one.cold]
+    begin = after_cold(records, counted) if counted else 0.0
+    end = max(one.ended_s for one in records) if counted else begin
+    how = "all of the run after its warm-up and its cold start, as asked"
+    return Part(records, found, Window(start_s=begin, end_s=max(begin, end), how=how))
 
 
 def requests(part: Part, slo: Slo | None = None) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pilotlight.bench.load import Load
 from pilotlight.bench.report import Predicted
 from pilotlight.bench.slo import Slo
 from pilotlight.bench.subjects.recipe import Recipe
 from pilotlight.errors import BenchError
 from pilotlight.machine import Machine
+from pilotlight.metrics import Spread
 from pilotlight.planner.document import plan_at, read
 from pilotlight.planner.document import workload as workload_of
 from pilotlight.planner.plan import Answer, Plan
@@ -33,7 +33,15 @@ class Planned:
 
     @property
     def predicted(self) -> Predicted:
-        return Predicted(plan=self.plan.name, metrics=self.plan.metrics, source=self.source)
+        """Of one machine: a plan's rates are those of one replica."""
+        found, replicas = self.plan.metrics, self._replicas
+        metrics = replace(
+            found,
+            requests_per_s=_times(found.requests_per_s, replicas),
+            output_tokens_per_s=_times(found.output_tokens_per_s, replicas),
+            total_tokens_per_s=_times(found.total_tokens_per_s, replicas),
+        )
+        return Predicted(plan=self.plan.name, metrics=metrics, source=self.source)
 
     @property
     def slo(self) -> Slo:
@@ -52,16 +60,10 @@ class Planned:
         tree = workload_of(self.answer.asked)
         return {"kind": "fixed", "input": tree["input_tokens"], "output": tree["output_tokens"]}
 
-    def load(self, *, duration_s: float, seed: int) -> Load:
-        """The busiest hour's arrivals, at one of the plan's machines: that is what is measured."""
-        rate = self.answer.asked.requests_per_s / self.plan.deployment.machines
-        return Load(
-            kind="poisson",
-            requests_per_s=rate,
-            duration_s=duration_s,
-            warmup_requests=2,
-            seed=seed,
-        )
+    @property
+    def requests_per_s(self) -> float:
+        """The busiest hour's, at one of the plan's machines: that is what is measured."""
+        return self.answer.asked.requests_per_s / self.plan.deployment.machines
 
     def recipe(self, ref: str | None) -> Recipe:
         """Raises BenchError: nobody knows where the weights are."""
@@ -114,6 +116,12 @@ class Planned:
                 f"{machine.cpu} with {machine.cores} cores: the difference is the hardware's too"
             )
         return tuple(found)
+
+
+def _times(found: Spread | None, factor: int) -> Spread | None:
+    if found is None:
+        return None
+    return Spread(found.median * factor, found.low * factor, found.high * factor)
 
 
 HERE = "this-machine"

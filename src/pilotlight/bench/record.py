@@ -69,8 +69,11 @@ class Record:
 
     @property
     def tpot_ms(self) -> float | None:
-        """After the first token, over the tokens after it; None with fewer than two."""
+        """After the first token, over the tokens after it; None with fewer than two, and of an
+        answer that came in one piece: then nobody saw when they came."""
         if self.first_s is None or self.last_s is None or (self.output_tokens or 0) < 2:
+            return None
+        if self.first_s == self.last_s:
             return None
         return (self.last_s - self.first_s) * 1000 / ((self.output_tokens or 0) - 1)
 

@@ -97,7 +97,8 @@ class Stage:
     """Of the first run, in seconds since 1970."""
 
     wall_s: float | None = None
-    """Of all runs, from the first request due to the last answer, without what was between runs."""
+    """Of all runs, from the first request due after the warm-up to the last answer, without what
+    was between runs."""
 
     runs: int = 1
     windows: tuple[Window, ...] = ()

@@ -19,7 +19,8 @@ class Slo:
     source: str = "asked"
 
     def met_by(self, record: Record) -> bool:
-        """An error is a miss; so is what couldn't be measured, but for the TPOT of one token."""
+        """An error is a miss; so is what couldn't be measured, but for the TPOT of one token, or of
+        tokens that came in one piece: nobody waited for the later ones."""
         if (
             not record.ok
             or _over(record.ttft_ms, self.ttft_ms)
@@ -27,6 +28,8 @@ class Slo:
         ):
             return False
         if self.tpot_ms is None or record.output_tokens == 1:
+            return True
+        if record.output_tokens and record.first_s == record.last_s:
             return True
         return not _over(record.tpot_ms, self.tpot_ms)
 

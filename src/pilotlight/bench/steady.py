@@ -27,7 +27,7 @@ def window(records: Sequence[Record], load: Load, found: Pieces) -> Window:
     counted = [record for record in records if not record.warmup and not record.cold]
     if not counted:
         return Window(start_s=0.0, end_s=0.0, how="no request was warm and after the warm-up")
-    begin = _begin(records, counted)
+    begin = after_cold(records, counted)
     end, why = offered_until(records, load)
     end = max(end, begin)
     if load.kind == "ramp":
@@ -53,7 +53,7 @@ def watched(load: Load, found: Pieces) -> Sequence[float]:
 _WATCHED = {True: "the output rate", False: "the number of requests in hand"}
 
 
-def _begin(records: Sequence[Record], counted: Sequence[Record]) -> float:
+def after_cold(records: Sequence[Record], counted: Sequence[Record]) -> float:
     """A model that loads holds up everything: a cold start at the beginning lies before it."""
     begin = min(record.scheduled_s for record in counted)
     first = min((one.first_s for one in counted if one.first_s is not None), default=begin)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pilotlight.bench.answer import itl_ms, own_rate
 from pilotlight.bench.as_metrics import as_metrics, usd_per_mtok
-from pilotlight.bench.figures import Estimate
+from pilotlight.bench.figures import Distribution, Estimate
 from pilotlight.bench.health import GeneratorHealth
 from pilotlight.bench.load import Load
 from pilotlight.bench.numbers import ColdRequest, Excluded, Numbers, Stability, Window
@@ -29,7 +29,8 @@ from pilotlight.bench.rows import columns, slices
 from pilotlight.bench.slicing import Pieces, width_s
 from pilotlight.bench.slo import Slo
 from pilotlight.bench.stability import stability
-from pilotlight.bench.statistics.bootstrap import proportion, rate
+from pilotlight.bench.statistics.bootstrap import FEWEST_RUNS, proportion, rate
+from pilotlight.bench.statistics.dependence import FEWEST_BLOCKS
 from pilotlight.bench.statistics.distributions import clustered, distribution
 from pilotlight.bench.steady import drift, watched
 
@@ -112,14 +113,17 @@ def _numbers(parts: Sequence[Part], slo: Slo | None) -> Numbers:
     numbers = _latencies([one for part in parts for one in part.counted], slo)
     if seconds <= 0:
         return numbers
+    # Slices of one answer are no two facts, however many they are; runs are, whatever is in them.
+    few = numbers.completed < FEWEST_BLOCKS and len(parts) < FEWEST_RUNS
 
     def over(
         amount: Callable[[Part], float], series: Callable[[Pieces], Sequence[float]]
     ) -> Estimate:
         whole = sum(amount(part) for part in parts) / seconds
-        return rate(whole, [part.slices(series(part.pieces)) for part in parts])
+        slices = [] if few else [part.slices(series(part.pieces)) for part in parts]
+        return rate(whole, slices)
 
-    return replace(
+    found = replace(
         numbers,
         requests_per_s=over(requests, lambda found: found.completed),
         output_tokens_per_s=over(output_tokens, lambda found: found.output_tokens),
@@ -133,6 +137,16 @@ def _numbers(parts: Sequence[Part], slo: Slo | None) -> Numbers:
         study_tokens_per_s=_study_rate(parts),
         concurrency=sum(in_flight_s(part) for part in parts) / seconds,
     )
+    return _known(found)
+
+
+def _known(numbers: Numbers) -> Numbers:
+    """Where no answer says how many tokens it had, their rate is unknown, and not 0."""
+    if numbers.completed and numbers.output_tokens is None:
+        return replace(numbers, output_tokens_per_s=None, total_tokens_per_s=None)
+    if numbers.completed and numbers.input_tokens is None:
+        return replace(numbers, total_tokens_per_s=None)
+    return numbers
 
 
 def _latencies(counted: Sequence[Record], slo: Slo | None) -> Numbers:
@@ -235,19 +249,25 @@ def _share(slo: Slo, counted: Sequence[Record]) -> float | None:
 
 
 def _stability(parts: Sequence[Part], numbers: Numbers, load: Load, goal: float) -> Stability:
-    closed = load.kind == "closed"
-    figure = "output_tokens_per_s" if closed else "e2e_ms"
-    typical = numbers.e2e_ms.p50 if numbers.e2e_ms else None
+    figure, pooled = _judged(numbers, load)
     by_run = [value for value in _by_run(parts, None)[figure] if value is not None]
     drifts = [] if load.kind == "ramp" else [_drift(part, load) for part in parts]
     return stability(
         figure=figure,
-        pooled=numbers.output_tokens_per_s if closed else typical,
+        pooled=pooled,
         by_run=by_run,
         requests=numbers.requests,
         drifts=[f"run {run + 1}: {text}" for run, text in enumerate(drifts) if text],
         goal=goal,
     )
+
+
+def _judged(numbers: Numbers, load: Load) -> tuple[str, Estimate | None]:
+    if load.kind != "closed":
+        return "e2e_ms", numbers.e2e_ms.p50 if numbers.e2e_ms else None
+    if numbers.output_tokens_per_s is None:
+        return "requests_per_s", numbers.requests_per_s
+    return "output_tokens_per_s", numbers.output_tokens_per_s
 
 
 def _drift(part: Part, load: Load) -> str:
@@ -272,12 +292,29 @@ def _notes(runs: Sequence[Run], numbers: Numbers) -> Iterable[str]:
             yield f"run {nth + 1} was stopped: {run.unfinished} then in flight are in no figure"
         if run.dropped_turns:
             yield f"run {nth + 1}: {run.dropped_turns} later turns of sessions were never sent"
-    silent = numbers.completed - (numbers.output_tokens.count or 0 if numbers.output_tokens else 0)
-    if silent:
-        yield (
-            f"{silent} of {numbers.completed} answers came without usage: their tokens aren't "
-            "counted, so that rates of tokens are too low"
-        )
+    yield from _unmeasured(numbers)
     if numbers.requests and numbers.completed < numbers.requests:
         failed = numbers.requests - numbers.completed
         yield f"{failed} of {numbers.requests} requests failed; latencies are of the others"
+
+
+def _unmeasured(numbers: Numbers) -> Iterable[str]:
+    """What a server left out of its answers."""
+    done = numbers.completed
+    silent = done - _count(numbers.output_tokens)
+    if silent:
+        effect = "too low" if silent < done else "unknown"
+        yield (
+            f"{silent} of {done} answers came without usage: their tokens aren't counted, so that "
+            f"rates of tokens are {effect}"
+        )
+    whole = done - _count(numbers.tpot_ms)
+    if not silent and whole > done / 2:
+        yield (
+            f"{whole} of {done} answers came in one piece: their TTFT is all of their time, and "
+            "they have no TPOT"
+        )
+
+
+def _count(found: Distribution | None) -> int:
+    return (found.count or 0) if found is not None else 0

@@ -17,7 +17,7 @@ def slo_words(slo: Slo | None) -> str:
         return ""
     bounds = (("TTFT", slo.ttft_ms), ("TPOT", slo.tpot_ms), ("end to end", slo.e2e_ms))
     kept = ", ".join(f"{name} ≤ {milliseconds(ms)}" for name, ms in bounds if ms is not None)
-    return f"{slo.name}: {kept} for {percent(slo.share)} of requests"
+    return f"{slo.name}: {kept or 'answered at all'} for {percent(slo.share)} of requests"
 
 
 def machine_words(report: Report) -> str:

@@ -68,7 +68,9 @@ class _App(Group):
         except (click.Abort, KeyboardInterrupt):
             code = Exit.INTERRUPTED
         except OSError as error:
-            complain(f"{error.strerror or error}: {error.filename!r}", None)
+            # A full disk is told of without the file.
+            where = f": {error.filename!r}" if error.filename else ""
+            complain(f"{error.strerror or error}{where}", None)
             code = Exit.FAILURE
         sys.exit(code if isinstance(code, int) else Exit.OK)
 

@@ -14,13 +14,14 @@ import click
 from pilotlight.cli.bench_compare import compare
 from pilotlight.cli.bench_instruments import SETTINGS, instrument_flags, tools
 from pilotlight.cli.bench_matrix import matrix
-from pilotlight.cli.bench_options import experiment, experiment_flags
+from pilotlight.cli.bench_options import SCHEDULED, experiment, experiment_flags
 from pilotlight.cli.bench_output import check_output, command_line, output_flags, write_output
 from pilotlight.cli.bench_show import show
 from pilotlight.cli.bench_target import Chosen, choose, opened, target_flags
 from pilotlight.cli.command import ArgumentGroup, above
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
+from pilotlight.cli.interruption import stopped_alike
 
 if TYPE_CHECKING:
     from pilotlight.bench.experiment import Experiment
@@ -69,32 +70,38 @@ def bench(
     chosen_settings = settings(context, file)
     catalog = read_catalog(chosen_settings)
     chosen = choose(target, flags, chosen_settings, file)
+    flags = _with_plan(flags, chosen, catalog)
     what = _as_planned(experiment(flags, catalog), chosen, flags)
     check(what.workload)
-    report = _measured(chosen, what, flags, chosen_settings, catalog, file)
-    report = replace(report, command=command_line())
-    write_output((report,), flags)
+    with stopped_alike():
+        report = _measured(chosen, what, flags, chosen_settings, catalog, file)
+        write_output((replace(report, command=command_line()),), flags)
     return Exit.OK if report.stage.numbers.completed else Exit.FAILURE
 
 
-def _as_planned(what: Experiment, chosen: Chosen, flags: Mapping[str, Any]) -> Experiment:
-    """A plan says what to send; whatever is given as a flag goes before it."""
-    from pilotlight.bench.profile.profile import Profile
-    from pilotlight.cli.bench_options import DEFAULT_DURATION_S
+def _with_plan(flags: dict[str, Any], chosen: Chosen, catalog: Catalog) -> dict[str, Any]:
+    """A plan says how many ask, and what it is paid as; whatever is given goes before it."""
+    if chosen.planned is None:
+        return flags
+    found = dict(flags)
+    offer = chosen.planned.plan.deployment.offer
+    if not flags["offers"] and catalog.offers.seek(offer) is not None:
+        found["offers"] = (offer,)
+    loaded = any(flags[name] for name in ("concurrency", "rate", "to_rate"))
+    if not loaded and flags["arrivals"] in (None, *SCHEDULED):
+        found["rate"] = (chosen.planned.requests_per_s,)
+    return found
 
+
+def _as_planned(what: Experiment, chosen: Chosen, flags: Mapping[str, Any]) -> Experiment:
+    """A plan says what to ask, and what the answers have to keep."""
     if chosen.planned is None:
         return what
     named = any(flags[name] for name in ("slo", "ttft", "tpot", "e2e", "share"))
-    loaded = any(flags[name] for name in ("arrivals", "concurrency", "rate", "to_rate"))
-    load = chosen.planned.load(
-        duration_s=flags["duration"] or DEFAULT_DURATION_S, seed=flags["seed"]
-    )
-    load = replace(load, requests=flags["requests"])
     return replace(
         what,
         workload=flags["workload"] or chosen.planned.workload,
         slo=what.slo if named else chosen.planned.slo,
-        profile=what.profile if loaded else Profile(kind="poisson", loads=(load,)),
     )
 
 

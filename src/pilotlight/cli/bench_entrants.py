@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,22 +56,54 @@ def _typed(context: click.Context, parameter: click.Parameter, value: Any, where
 
 
 def _files(subjects: Sequence[str]) -> list[Path]:
-    return [Path(text) for text in subjects if Path(text).suffix.lower() in _YAML]
+    return [Path(text) for text in subjects if _is_file(text)]
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).suffix.lower() in _YAML
 
 
 def entrants(
     subjects: Sequence[str], flags: Mapping[str, Any], settings: Settings, file: Path | None
 ) -> tuple[Contestant, ...]:
+    """Raises:
+    BenchError: one of them can't be.
+    click.UsageError: an engine or an option that none of those named here has a use for.
+    """
     from pilotlight.bench.matrix.contestant import distinct
     from pilotlight.bench.matrix.spec import contestants, read
 
     found: list[Contestant] = []
+    engines: set[str] = set()
     for text in subjects:
-        if Path(text).suffix.lower() in _YAML:
-            found.extend(contestants(read(Path(text))))
-        else:
-            found.extend(_named(text, flags, settings, file))
-    return distinct(found)
+        if _is_file(text):
+            found += contestants(read(Path(text)))
+            continue
+        named = list(_named(text, flags, settings, file))
+        engines |= {one.recipe.engine for one in named if one.recipe is not None}
+        found += named
+    _check_used(flags, engines)
+    return distinct(map(_reached, found))
+
+
+def _check_used(flags: Mapping[str, Any], engines: Set[str]) -> None:
+    for kind in flags["engines"]:
+        if kind not in engines:
+            raise click.UsageError(f"--engine {kind}: no subject is left to it")
+    for text in flags["options"]:
+        prefix, dot, _ = text.partition("=")[0].partition(".")
+        if prefix not in engines if dot else not engines:
+            raise click.UsageError(f"--option {text}: no subject is started on such an engine")
+
+
+def _reached(one: Contestant) -> Contestant:
+    """An address that can be, with the key that goes to all of them."""
+    from pilotlight.bench.subjects.endpoint import base_url
+
+    if one.address is None:
+        return one
+    key = os.environ.get(KEY_VARIABLE) or None
+    return replace(one, address=base_url(one.address), key=key)
 
 
 def _named(
@@ -83,12 +116,11 @@ def _named(
     label, target = split_subject(text)
     engine, _, name = label.rpartition(":")
     if target.startswith(("http://", "https://")):
-        key = os.environ.get(KEY_VARIABLE) or None
-        yield Contestant(name=name or target, address=target, key=key)
+        yield Contestant(name=name or target, address=target)
         return
     kinds = [engine] if engine else list(flags["engines"]) or [None]
     for kind in kinds:
-        one = recipe_of(target, {"name": None, "engine": kind, "options": ()}, settings, file)
+        one = recipe_of(target, {"engine": kind, "options": ()}, settings, file)
         weights = Weights(name=name or one.name, ref=one.ref, engines=(one.engine,))
         values = {key: [value] for key, value in one.options.items()}
         yield from started([weights], {**values, **_options(flags["options"])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pilotlight.cli.duration import duration
+from pilotlight.cli.duration import span
 
 if TYPE_CHECKING:
     from pilotlight.bench.costs import Costs, Served
@@ -30,7 +31,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _FLAGS = (
     click.option("--energy/--no-energy", default=True, show_default=True,
                  help="meter what this machine draws while it serves"),
-    click.option("--idle", type=duration, default="3s", show_default=True, metavar="TIME",
+    click.option("--idle", type=span, default="3s", show_default=True, metavar="TIME",
                  help="metered before a model is started, to be subtracted; 0s for none"),
     click.option("--offer", "offers", multiple=True, metavar="NAME",
                  help="price it on this machine of the catalog; may be repeated"
@@ -47,7 +48,7 @@ SETTINGS = (
     "data_dir", "store.directory", "engines.directory", "catalog", "ledger.rated_w",
     "ledger.usd_per_kwh", "ledger.hardware_usd", "ledger.hardware_years",
 )  # fmt: skip
-"""What the ledger prices requests by, a benchmark does too."""
+"""What the ledger says of this machine's power and price; what is rented is priced by offers."""
 
 
 def instrument_flags(function: _F) -> _F:
@@ -114,7 +115,8 @@ def _baseline(meter: Meter, seconds: float, view: View) -> Idle | None:
     view.say(f"metering this machine at rest for {seconds:g} s")
     begin_s = meter.mark()
     time.sleep(seconds)
-    return idle(meter.series(), begin_s, meter.mark(), f"{seconds:g} s before it was started")
+    end_s = meter.mark()  # before its series is taken, which else ends with the sample before
+    return idle(meter.series(), begin_s, end_s, f"{seconds:g} s before it was started")
 
 
 def _prices(flags: Mapping[str, Any], ledger: LedgerSettings, catalog: Catalog) -> Asked:
@@ -139,17 +141,16 @@ def _container(text: str | None) -> Container | None:
 
     if text is None:
         return None
-    vcpus, _, gib = text.partition(":")
-    try:
-        return Container(vcpus=float(vcpus), memory_gib=float(gib))
-    except ValueError:
-        raise click.UsageError(
-            f"--study {text!r} is no size; write vCPUs:GiB, such as 2:6"
-        ) from None
+    sizes = re.fullmatch(r"(\d+\.?\d*):(\d+\.?\d*)", text)
+    vcpus, gib = map(float, sizes.groups()) if sizes else (0.0, 0.0)
+    if not vcpus or not gib:
+        raise click.UsageError(f"--study {text!r} is no size; write vCPUs:GiB, such as 2:6")
+    return Container(vcpus=vcpus, memory_gib=gib)
 
 
 def _hardware(subject: Subject, catalog: Catalog) -> alike.Subject | None:
-    """What it runs on; None where that isn't known."""
+    """What it runs on; None where that isn't known, or the catalog doesn't know its GPUs: no
+    machine without them is like this one."""
     from pilotlight.bench.pricing import alike
     from pilotlight.bench.subjects.footprint import memory_bytes
     from pilotlight.machine import survey
@@ -159,6 +160,8 @@ def _hardware(subject: Subject, catalog: Catalog) -> alike.Subject | None:
         return None
     machine = survey()
     gpu = catalog.gpus.seek(machine.gpus[0].name) if machine.gpus else None
+    if machine.gpus and gpu is None:
+        return None
     return alike.Subject(
         vcpus=machine.cores,
         memory_bytes=taken,

@@ -26,6 +26,7 @@ from pilotlight.cli.bench_output import (
 from pilotlight.cli.command import Command
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
+from pilotlight.cli.interruption import stopped_alike
 from pilotlight.errors import BenchError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def matrix(
     _check(what)
     among = entrants(subjects, flags, chosen, file)
     starts = all(one.recipe is not None for one in among)
-    with contextlib.ExitStack() as closing:
+    with stopped_alike(), contextlib.ExitStack() as closing:
         directory = out or Path(
             closing.enter_context(tempfile.TemporaryDirectory(prefix="pilotlight-matrix-"))
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pilotlight.cli.duration import duration
+from pilotlight.cli.duration import duration, span
 
 if TYPE_CHECKING:
     from pilotlight.bench.experiment import Experiment
@@ -36,6 +36,9 @@ _TAKES: Mapping[str, frozenset[str]] = {
 }
 """Which flags mean something for which arrivals; the rest are refused, not ignored."""
 
+SCHEDULED = ("constant", "poisson", "gamma")
+"""Which arrivals have one rate."""
+
 _SHAPES = ("concurrency", "rate", "to_rate", "burstiness", "speed", "most_at_once")
 
 _WORKLOAD = (
@@ -58,7 +61,7 @@ _WORKLOAD = (
                  help="how many times faster than its trace a replay is  [default: 1]"),
     click.option("--most-at-once", type=click.IntRange(1), metavar="N",
                  help="requests in flight at most; the others wait, and their wait is counted"),
-    click.option("--duration", type=duration, metavar="TIME",
+    click.option("--duration", type=span, metavar="TIME",
                  help="of each stage  [default: 30s, or a trace's]"),
     click.option("--requests", type=click.IntRange(1), metavar="N",
                  help="of each stage, at most"),
@@ -108,18 +111,27 @@ def service_flags(function: _F) -> _F:
 def experiment(flags: Mapping[str, Any], catalog: Catalog) -> Experiment:
     """Raises:
     click.UsageError: flags that don't go together.
+    BenchError: a load that can't be.
     ConfigError: no service level of that name.
     """
+    from pilotlight.bench.arrivals import check
     from pilotlight.bench.experiment import Experiment
     from pilotlight.bench.profile.repeats import Repeats
 
     most = flags["most_runs"] or flags["runs"]
     if most < flags["runs"]:
         raise click.UsageError(f"--most-runs {most} is below --runs {flags['runs']}")
+    if not flags["timeout"]:
+        raise click.UsageError("--timeout is 0: every request would be an error")
+    planned, level = profile(flags), service(flags, catalog)
+    for load in planned.loads:
+        check(load)
+    if planned.kind == "goodput" and level is None:
+        raise click.UsageError("--arrivals goodput needs a service level: leave --slo none out")
     return Experiment(
         workload=flags["workload"] or DEFAULT_WORKLOAD,
-        profile=profile(flags),
-        slo=service(flags, catalog),
+        profile=planned,
+        slo=level,
         repeats=Repeats(least=flags["runs"], most=most, within=flags["within"]),
         seed=flags["seed"],
         timeout_s=flags["timeout"],
@@ -160,7 +172,7 @@ def _check(kind: str, flags: Mapping[str, Any]) -> None:
             raise click.UsageError(
                 f"--{name.replace('_', '-')} means nothing for --arrivals {kind}"
             )
-    if kind in ("constant", "poisson", "gamma") and not flags["rate"]:
+    if kind in SCHEDULED and not flags["rate"]:
         raise click.UsageError(f"--arrivals {kind} needs --rate")
     if kind == "ramp" and (flags["to_rate"] is None or len(flags["rate"]) > 1):
         raise click.UsageError("--arrivals ramp needs --to-rate, and one --rate at most")
@@ -211,5 +223,9 @@ def service(flags: Mapping[str, Any], catalog: Catalog) -> Slo | None:
         return Slo(**given, share=share or 0.95)
     row = catalog.slos.find(flags["slo"] or DEFAULT_SLO)
     named = {"ttft_ms": row.ttft_ms, "tpot_ms": row.tpot_ms, **given}
-    usual = row.percentile / 100
-    return Slo(name=row.name, **named, share=share or usual, source=row.source or row.name)
+    found = Slo(
+        name=row.name, **named, share=share or row.percentile / 100, source=row.source or row.name
+    )
+    if not given and share is None:
+        return found
+    return replace(found, name=f"{row.name}, changed", source=f"{row.name}, but for what was asked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -38,26 +39,39 @@ def output_flags(function: _F) -> _F:
     return _OUT(page_flags(function))
 
 
-def check_output(flags: Mapping[str, Any]) -> None:
+def check_output(flags: Mapping[str, Any], names: Sequence[str] = FILES) -> None:
     """Before anything is measured. Raises click.UsageError."""
-    for name in FILES:
+    for name in names:
         path: Path | None = flags.get(name)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise click.UsageError(f"--{name}: there is no directory {str(path.parent)!r}")
+        if path is not None and (trouble := _trouble(path)):
+            raise click.UsageError(f"--{name}: {trouble}")
+
+
+def _trouble(path: Path) -> str | None:
+    """Why there will be no file; none where that can't be told beforehand."""
+    directory = path.absolute().parent
+    if not directory.is_dir():
+        return f"there is no directory {str(path.parent)!r}"
+    if not os.access(directory, os.W_OK):
+        return f"{str(path.parent)!r} can't be written to"
+    # A file is replaced whole, which would take the place of a device too.
+    return f"{str(path)!r} is no file" if path.exists() and not path.is_file() else None
 
 
 def write_output(reports: Sequence[Report], flags: Mapping[str, Any]) -> None:
-    """What was measured goes to its file first: nothing after that can lose it."""
+    """What was measured goes to its file first, and is shown even where that can't be written."""
     from pilotlight.bench.files import encode, write
 
-    if flags.get("out") is not None:
-        write(reports[0], flags["out"])
-        click.echo(f"wrote {flags['out']}", err=True)
-    write_pages(reports, flags)
-    if flags["as_json"]:
-        click.echo(encode(reports[0]))
-    else:
-        print_summary(reports)
+    try:
+        if flags.get("out") is not None:
+            write(reports[0], flags["out"])
+            click.echo(f"wrote {flags['out']}", err=True)
+        write_pages(reports, flags)
+    finally:
+        if flags["as_json"]:
+            click.echo(encode(reports[0]))
+        else:
+            print_summary(reports)
 
 
 def write_pages(

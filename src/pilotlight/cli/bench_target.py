@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,12 +52,15 @@ def target_flags(function: _F) -> _F:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Either an address or a recipe; `planned` beside it where a plan said so."""
+    """Either an address, with `model` and `key` for it, or a recipe; `planned` beside it where a
+    plan said so."""
 
     address: str | None = None
     recipe: Recipe | None = None
     planned: Planned | None = None
     name: str | None = None
+    """What reports call it; None leaves that to the subject."""
+
     model: str | None = None
     key: str | None = None
 
@@ -75,17 +78,27 @@ def choose(target: str, flags: Mapping[str, Any], settings: Settings, file: Path
     if Path(target).suffix.lower() == ".json":
         return _plan(target, flags)
     _refuse(flags, ("model", "rank", "ref", "url"), "a model that is started")
-    return Chosen(recipe=recipe_of(target, flags, settings, file))
+    return Chosen(recipe=recipe_of(target, flags, settings, file), name=flags["name"])
 
 
 def _address(url: str, flags: Mapping[str, Any], planned: Planned | None = None) -> Chosen:
+    from pilotlight.bench.subjects.endpoint import base_url
+
     return Chosen(
-        address=url,
+        address=base_url(url),
         planned=planned,
         name=flags["name"],
         model=flags["model"],
-        key=os.environ.get(flags["key_variable"]) or None,
+        key=_key(flags["key_variable"]),
     )
+
+
+def _key(variable: str) -> str | None:
+    """Not every server takes one; but a variable that somebody names has it."""
+    key = os.environ.get(variable) or None
+    if key is None and variable != KEY_VARIABLE:
+        raise click.UsageError(f"--key-variable: {variable} isn't set, or is empty")
+    return key
 
 
 def _plan(target: str, flags: Mapping[str, Any]) -> Chosen:
@@ -110,31 +123,31 @@ def recipe_of(
     target: str, flags: Mapping[str, Any], settings: Settings, file: Path | None
 ) -> Recipe:
     """A name of the configuration file or of the catalog, else a ref or a path."""
-    from pilotlight.bench.subjects.recipe import Recipe
+    from pilotlight.bench.subjects.recipe import Recipe, wire_name
     from pilotlight.cli.serve import read_option
 
     options = dict(read_option(text) for text in flags["options"])
     if (entry := _configured(target, file)) is not None:
         return Recipe(
-            name=flags["name"] or target,
+            name=target,
             ref=str(entry.pop("ref")),
             engine=flags["engine"] or entry.pop("engine", "llamacpp"),
             options={**(entry.pop("options", None) or {}), **options},
             policy=_policy(entry),
         )
-    ref, name = _sole(_known_ref(target, settings), flags["name"])
+    ref = _sole(_known_ref(target, settings))
     engine = flags["engine"] or _engine(ref)
-    return Recipe(name=name, ref=str(ref), engine=engine, options=options)
+    return Recipe(name=wire_name(served_name(ref)), ref=str(ref), engine=engine, options=options)
 
 
-def _sole(text: str, name: str | None) -> tuple[ModelRef, str]:
+def _sole(text: str) -> ModelRef:
     """Also a directory of safetensors, which `serve` takes from a configuration alone."""
     ref = ModelRef.parse(text)
     if ref.scheme == "file" and Path(ref.locator).expanduser().is_dir():
-        return ref, name or served_name(ref)
-    chosen = read_target(text, name)
+        return ref
+    chosen = read_target(text, None)
     if isinstance(chosen, SoleModel):
-        return chosen.ref, chosen.name
+        return chosen.ref
     raise BenchError(
         f"{text!r} is a configuration with models of its own",
         hint=f"name one of them: pilotlight bench MODEL --config {text}",
@@ -223,4 +236,4 @@ def opened(chosen: Chosen, settings: Settings, file: Path | None) -> Iterator[Su
     with tempfile.TemporaryDirectory(prefix="pilotlight-bench-") as directory:
         ground = Ground.of(settings, Path(directory), file)
         with serving(chosen.recipe, ground) as subject:
-            yield subject
+            yield replace(subject, name=chosen.name or subject.name)

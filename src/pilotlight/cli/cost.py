@@ -131,11 +131,10 @@ def _usd(amount_picousd: float | None) -> str:
 
 
 def _per_mtok(row: Row) -> float | None:
-    """Only where the dollars of all its requests are known, and the tokens of most."""
-    tokens = row.sums.completion_tokens + row.sums.event_tokens
-    if row.cost_picousd is None or row.unpriced or not tokens:
+    """Of the requests whose dollars are known, over their own tokens."""
+    if row.cost_picousd is None or not row.priced_output:
         return None
-    return row.cost_picousd / tokens * 1e6
+    return row.cost_picousd / row.priced_output * 1e6
 
 
 def _notes(costs: Costs) -> Iterator[str]:
@@ -147,28 +146,32 @@ def _notes(costs: Costs) -> Iterator[str]:
     unmetered = sum(row.unmetered for row in costs.rows)
     unpriced = sum(row.unpriced for row in costs.rows)
     if unmetered:
-        yield f"watt-hours aren't known of {unmetered} requests"
+        yield f"watt-hours aren't known of {_requests(unmetered)}"
     if unpriced:
-        yield f"dollars aren't known of {unpriced} requests: docs/ledger.md says what to set"
-    if costs.left_uj or costs.left_picousd:
-        yield (
-            f"idle on days that nobody used it: {_wh(costs.left_uj)} Wh, "
-            f"{_usd(costs.left_picousd)} USD"
-        )
+        yield f"dollars aren't known of {_requests(unpriced)}: docs/ledger.md says what to set"
+    left = [f"{_wh(costs.left_uj)} Wh"] if costs.left_uj else []
+    left += [f"{_usd(costs.left_picousd)} USD"] if costs.left_picousd else []
+    if left:
+        yield f"idle on days that nobody used it: {', '.join(left)}"
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
 
 
 def as_tree(costs: Costs, by: str, names: Mapping[str, str]) -> Mapping[str, Any]:
+    metered, priced = bool(costs.idle_sources), costs.idle.cost_picousd > 0
     return {
         "by": by,
         "since": datetime.fromtimestamp(costs.since_s, UTC).isoformat(),
         "rows": [_row_tree(row, names) for row in costs.rows],
         "idle": {
             "seconds": costs.idle.seconds_ms / 1000,
-            "joules": costs.idle.energy_uj / _MICRO if costs.idle_sources else None,
+            "joules": costs.idle.energy_uj / _MICRO if metered else None,
             "energy_sources": list(costs.idle_sources),
-            "usd": costs.idle.cost_picousd / _PICO,
-            "unpaid_joules": costs.left_uj / _MICRO,
-            "unpaid_usd": costs.left_picousd / _PICO,
+            "usd": costs.idle.cost_picousd / _PICO if priced else None,
+            "unpaid_joules": costs.left_uj / _MICRO if metered else None,
+            "unpaid_usd": costs.left_picousd / _PICO if priced else None,
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -17,3 +18,11 @@ def duration(value: Any) -> float:
         raise click.BadParameter(
             f"{value!r} is no duration; write one such as 30s, 5m or 1h"
         ) from None
+
+
+def span(value: Any) -> float:
+    """A duration that ends."""
+    seconds = duration(value)
+    if math.isinf(seconds):
+        raise click.BadParameter(f"{value!r} never ends; write one such as 30s, 5m or 1h")
+    return seconds

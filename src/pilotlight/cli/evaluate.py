@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotlight.cli.bench_target import choose, opened, target_flags
+from pilotlight.cli.bench_output import check_output
+from pilotlight.cli.bench_target import Chosen, choose, opened, target_flags
 from pilotlight.cli.command import Command
 from pilotlight.cli.evaluate_text import Watched, quality_text
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
+from pilotlight.cli.interruption import stopped_alike
 
 if TYPE_CHECKING:
     from pilotlight.bench.quality_facts import Quality
@@ -74,11 +76,16 @@ def evaluate(context: click.Context, /, file: Path | None, target: str, **flags:
     """
     from pilotlight.durable import write_text
 
+    _check_reference(flags)
+    check_output(flags)
     report = _report(flags["report"]) if flags["report"] else None
     exam = asyncio.run(_exam(flags))
     chosen = settings(context, file)
-    found = _examined(target, exam, flags, chosen, file)
+    subject = choose(target, flags, chosen, file)
+    reference = _reference(flags, chosen, file)
+    found = _examined(subject, reference, exam, chosen, file)
     tree = _document(found)
+    click.echo(tree if flags["as_json"] else quality_text(found))
     if flags["out"]:
         write_text(flags["out"], tree + "\n", 0o644)
         click.echo(f"wrote {flags['out']}", err=True)
@@ -87,7 +94,6 @@ def evaluate(context: click.Context, /, file: Path | None, target: str, **flags:
 
         write(replace(report, quality=found), flags["report"])
         click.echo(f"put it into {flags['report']}", err=True)
-    click.echo(tree if flags["as_json"] else quality_text(found))
 
 
 async def _exam(flags: Mapping[str, Any]) -> Exam:
@@ -107,35 +113,45 @@ async def _exam(flags: Mapping[str, Any]) -> Exam:
     return Exam(texts=texts, tasks=tasks, positions=flags["positions"])
 
 
+def _check_reference(flags: Mapping[str, Any]) -> None:
+    for name in ("model", "engine", "options"):
+        if flags[f"reference_{name}"] and not flags["reference"]:
+            flag = name.removesuffix("s")
+            raise click.UsageError(f"--reference-{flag} means nothing without --reference")
+
+
+def _reference(flags: Mapping[str, Any], settings: Settings, file: Path | None) -> Chosen | None:
+    if not flags["reference"]:
+        return None
+    other = {
+        **flags,
+        **dict.fromkeys(("name", "rank", "ref", "url")),
+        "model": flags["reference_model"],
+        "engine": flags["reference_engine"],
+        "options": flags["reference_options"],
+    }
+    return choose(flags["reference"], other, settings, file)
+
+
 def _examined(
-    target: str, exam: Exam, flags: Mapping[str, Any], chosen: Settings, file: Path | None
+    subject: Chosen, reference: Chosen | None, exam: Exam, settings: Settings, file: Path | None
 ) -> Quality:
     """One side after the other, so that both never have to fit into memory together."""
     from pilotlight.quality.evaluation import judge
 
-    with Watched() as watched:
-        reference = None
-        if flags["reference"]:
-            other = {
-                **flags,
-                **dict.fromkeys(("name", "rank", "ref", "url")),
-                "model": flags["reference_model"],
-                "engine": flags["reference_engine"],
-                "options": flags["reference_options"],
-            }
-            reference = _side(flags["reference"], exam, other, chosen, file, None, watched)
-        subject = _side(target, exam, flags, chosen, file, reference, watched)
-    if reference is not None and reference.name == subject.name:
-        reference = replace(reference, name=f"{reference.name} (the reference)")
-    found = judge(subject, reference, exam.tasks)
-    return found if reference else replace(found, reference=_ALONE)
+    with stopped_alike(), Watched() as watched:
+        other = _side(reference, exam, settings, file, None, watched) if reference else None
+        own = _side(subject, exam, settings, file, other, watched)
+    if other is not None and other.name == own.name:
+        other = replace(other, name=f"{other.name} (the reference)")
+    found = judge(own, other, exam.tasks)
+    return found if other else replace(found, reference=_ALONE)
 
 
 def _side(
-    target: str,
+    chosen: Chosen,
     exam: Exam,
-    flags: Mapping[str, Any],
-    chosen: Settings,
+    settings: Settings,
     file: Path | None,
     like: Side | None,
     watched: Watched,
@@ -143,7 +159,7 @@ def _side(
     from pilotlight.bench.target import Target
     from pilotlight.quality.evaluation import examine
 
-    with opened(choose(target, flags, chosen, file), chosen, file) as subject:
+    with opened(chosen, settings, file) as subject:
         asked = Target(url=subject.url, model=subject.model, key=subject.key)
         return asyncio.run(examine(_name(subject), asked, exam, like, watched.say))
 

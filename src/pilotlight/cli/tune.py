@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotlight.cli.bench_options import service_flags
+from pilotlight.cli.bench_output import check_output
 from pilotlight.cli.command import Command
-from pilotlight.cli.duration import duration
+from pilotlight.cli.duration import duration, span
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
+from pilotlight.cli.interruption import stopped_alike
 from pilotlight.durable import write_text
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ rambles on is longer than a trial."""
 )
 @click.option(
     "--trial",
-    type=duration,
+    type=span,
     metavar="TIME",
     help="of one long look  [default: a sixtieth of the budget, 6s to 1m]",
 )
@@ -151,9 +153,13 @@ def tune(
 
     if flags["concurrency"] is not None and flags["rate"] is not None:
         raise click.UsageError("--concurrency and --rate exclude each other")
+    check_output({"write": write}, ("write",))
+    if write is not None and file is not None and write.resolve() == file.resolve():
+        raise click.UsageError(f"--write {str(write)!r} would replace all of that configuration")
     chosen = settings(context, file)
     asked = task(models, flags, chosen, file)
-    found = _search(asked, report)
+    with stopped_alike():
+        found = _search(asked, report)
     assert found.verdict is not None
     if as_json:
         import msgspec

@@ -95,9 +95,7 @@ def _recipes(
 ) -> list[Recipe]:
     """Every model in every quantization on every engine; the first of all is the default."""
     return [
-        recipe_of(
-            model, {"name": None, "engine": engine, "options": flags["options"]}, settings, file
-        )
+        recipe_of(model, {"engine": engine, "options": flags["options"]}, settings, file)
         for engine in flags["engines"] or (None,)
         for model in quantized(models, flags["quantizations"])
     ]
@@ -233,12 +231,17 @@ def instruments(goal: Goal, settings: Settings) -> Iterator[Instruments]:
     """With a meter where joules cost something, and runs while the context does."""
     from pilotlight.bench.instruments import Instruments
 
-    if goal.aim != "cost" or goal.rate.usd_per_joule is None:
+    if not goal.priced_by_joules:
         yield Instruments()
         return
     from pilotlight.meter.registry import meter_here
 
     with meter_here(rated_w=settings.ledger.rated_w) as meter:
+        if not meter.series().devices:
+            raise BenchError(
+                "nothing meters this machine, so what its electricity costs isn't known",
+                hint="give --ledger-rated-w, or leave --ledger-usd-per-kwh out",
+            )
         yield Instruments(meter=meter)
 
 
@@ -257,6 +260,7 @@ def _facts(
         "seed": flags["seed"],
         "service level": msgspec.to_builtins(slo),
         "load": goal.levels,
+        **({"joules": "metered"} if goal.priced_by_joules else {}),
         "machine": machine.fingerprint,
         "builds": {name: _build(engines, name) for name in sorted({r.engine for r in recipes})},
     }

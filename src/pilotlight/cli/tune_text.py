@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from pilotlight.bench.told import slo_words
 from pilotlight.cli.table import table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def verdict_text(found: Evidence, goal: Goal, slo: Slo) -> str:
     verdict = found.verdict
     assert verdict is not None
     lines = [
-        f"held against {_service(slo)}, {_load(verdict, goal)}; {verdict.end}",
+        f"held against {slo_words(slo)}, {_load(verdict, goal)}; {verdict.end}",
         table(_COLUMNS, _rows(found.trials, goal)),
         "",
     ]
@@ -149,12 +150,6 @@ def notes(verdict: Verdict, goal: Goal) -> list[str]:
         return ["pilotlight tune: the default, for nothing was found to be better"]
     return [f"pilotlight tune: {goal.aim} {ratio_text(verdict.duel)} at "
             f"{_level(verdict.level, goal)}"]  # fmt: skip
-
-
-def _service(slo: Slo) -> str:
-    limits = {"TTFT": slo.ttft_ms, "TPOT": slo.tpot_ms, "end to end": slo.e2e_ms}
-    told = [f"{name} {value:g} ms" for name, value in limits.items() if value is not None]
-    return f"{slo.name} ({', '.join(told) or 'no limit'}; {100 * slo.share:g} % of the requests)"
 
 
 def _load(verdict: Verdict, goal: Goal) -> str:

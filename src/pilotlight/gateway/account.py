@@ -69,13 +69,14 @@ class Account:
         self.queue_s = time.perf_counter() - arrived_s
 
     def saw(self, chunk: bytes, now: float) -> None:
-        events = chunk.count(b"\n\n") or 1
+        # Those that end here: one may come in several parts.
+        events = chunk.count(b"\n\n") or chunk.count(b"\r\n\r\n")
         self.events += events
         if self.first_byte_s is None:
             self.first_byte_s = now
             self.head = chunk[:HEAD_BYTES]
         elif len(self.gaps_s) < GAPS_KEPT:
-            self.gaps_s.append((now - self.last_byte_s) / events)
+            self.gaps_s.append((now - self.last_byte_s) / (events or 1))
         self.last_byte_s = now
         self.tail.append(chunk)
         self.tail_bytes += len(chunk)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pilotlight.core import Price, ReplicaState, Usage
 from pilotlight.fleet.remote import RemoteProcess
 from pilotlight.gateway.account import NO_RECEIPT, Account, Receipt
+from pilotlight.gateway.counted import Tokens, tokens_of
 from pilotlight.gateway.http import Request
 from pilotlight.gateway.overflow import cost
 from pilotlight.gateway.plan import Plan
-from pilotlight.gateway.wire.spoken import has_ended, spoken_events
-from pilotlight.meter.ledger.entry import ANSWERED, PICO, Basis, Counted, Entry
+from pilotlight.meter.ledger.entry import ANSWERED, PICO, Basis, Entry
 from pilotlight.meter.ledger.ledger import Charge, Ledger, Tab
 from pilotlight.replica.replica import Replica
 from pilotlight.router.catalogue import Served
@@ -32,31 +31,6 @@ FIRST_TICK_S = 1.0
 """The meter is open by then, and what was before is unknown."""
 
 _NOTHING_HERE = Charge(None, None, None, None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Of one request, and who counted them."""
-
-    counted: Counted | None = None
-    prompt: int | None = None
-    cached: int | None = None
-    completion: int | None = None
-
-
-def tokens_of(plan: Plan | None, account: Account, *, whole: bool) -> Tokens:
-    """As the engine says at its end. What was broken off before has the events of its stream, or
-    what the engine had counted until then, where it counts as it goes and that is more."""
-    usage, stream = account.usage, plan is not None and plan.stream
-    if usage is not None and (whole or not stream or has_ended(b"".join(account.tail))):
-        return Tokens("engine", usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-    if not stream or account.first_byte_s is None:
-        return Tokens()
-    events = spoken_events(account.head, account.events)
-    if usage is None:
-        return Tokens("events", None, None, events)
-    so_far = max(events, usage.completion_tokens)
-    return Tokens("events", usage.prompt_tokens, usage.cached_tokens, so_far)
 
 
 class KeptReceipt:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from pilotlight.config import LedgerSettings
 from pilotlight.meter.ledger.power import Total
-from pilotlight.meter.meter import Meter
+from pilotlight.meter.meter import PATIENCE_S, Meter
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Electricity:
 
     def close(self) -> None:
         if self._opening is not None:
-            self._opening.join()
+            self._opening.join(PATIENCE_S)  # else it hangs, as its driver does
         if self._meter is not None:
             self._meter.stop()
 
@@ -43,7 +44,11 @@ class Electricity:
         from pilotlight.meter.registry import meter_here  # it reads the catalog
 
         try:
-            meter = meter_here(rated_w=self._settings.rated_w, keep_s=KEEP_S)
+            meter = meter_here(
+                rated_w=self._settings.rated_w,
+                keep_s=KEEP_S,
+                clock=time.monotonic,  # the router's and so the ledger's
+            )
             meter.start()
         except Exception:  # a driver's trouble is no reason not to serve
             log.warning("electricity can't be metered", exc_info=True)

@@ -101,7 +101,8 @@ def _idle(totals: Books) -> Iterable[Metric]:
     for sums in totals.idle.values():
         whole = whole.plus(sums)
     usd = _counter("idle_usd", "Dollars of times that nobody used")
-    usd.add_metric((), whole.cost_picousd / PICO)
+    if whole.cost_picousd:
+        usd.add_metric((), whole.cost_picousd / PICO)
     yield usd
     seconds = _counter("idle_seconds", "Seconds that nobody used")
     seconds.add_metric((), whole.seconds_ms / 1000)

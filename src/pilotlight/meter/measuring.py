@@ -180,8 +180,9 @@ def _notes(found: Energy, series: Series) -> Iterator[str]:
             yield f"{each.device} is estimated, and not in the totals, which are measured"
     if found.gross_j and found.net_j is not None and found.net_j < RESTLESS * found.gross_j:
         yield (
-            "the baseline drew nearly as much as the run: the machine wasn't at rest, so net "
-            "figures say nothing; measure again while nothing else runs"
+            "the baseline drew nearly as much as the run: the machine wasn't at rest, or its work "
+            "was on devices that aren't in the total, so net figures say nothing; measure again "
+            "while nothing else runs"
         )
     if series.devices and not found.enough_windows:
         lots = "1 window" if found.windows == 1 else f"{found.windows} windows"

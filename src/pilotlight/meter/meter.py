@@ -20,6 +20,10 @@ SHARE = 0.005
 """Of one core, that sampling may take: where a sample costs more, they are taken less often."""
 SLOWEST_S = 4.0
 """Except that no gap is so long that watts would say nothing of it."""
+PATIENCE_S = 5.0
+"""For a source that hangs as its driver does, when the meter stops."""
+SILENT_S = 10.0
+"""A device that said nothing for so long draws nobody knows what: then there is no total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Total:
 
     at_s: float
     joules: Mapping[str, float]
-    """By device; one that never said a thing isn't there."""
+    """By device; one that says nothing isn't there."""
 
     gross_j: float | None
     source: EnergySource | None
@@ -99,7 +103,9 @@ class Meter:
             return
         self._ended.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE_S)
+            if self._thread.is_alive():
+                return  # whoever touched its sources would hang as well
             self.mark()
         for source in self._sources:
             source.close()
@@ -143,7 +149,11 @@ class Meter:
 
     def _summed(self, at_s: float) -> Total:
         last = {name: each.tally.last for name, each in self._metered.items()}
-        joules = {name: point.joules for name, point in last.items() if point is not None}
+        joules = {
+            name: point.joules
+            for name, point in last.items()
+            if point is not None and at_s - point.at_s <= SILENT_S
+        }
         whole = self._counted and all(name in joules for name in self._counted)
         if not whole:
             return Total(at_s, joules, None, None)

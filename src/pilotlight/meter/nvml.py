@@ -6,7 +6,7 @@ H100 looks only a part of the time, so that watts, integrated, need a long span.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,12 @@ def open_nvml(wanted: Wanted) -> Opened:
     nvml = wanted.nvml()
     try:
         nvml.nvmlInit()
+        count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
+        _asked(nvml, nvml.nvmlShutdown)
         return Opened(notes=_no_driver(nvml, error))
-    gpus, notes = _gpus(nvml, wanted)
+    indices = range(count) if wanted.gpus is None else wanted.gpus
+    gpus, notes = _gpus(nvml, indices, wanted)
     if gpus:
         return Opened(NvmlSource(nvml, gpus), notes)
     nvml.nvmlShutdown()
@@ -50,8 +53,9 @@ class _Gpu:
     rated_w: float
 
 
-def _gpus(nvml: Any, wanted: Wanted) -> tuple[tuple[_Gpu, ...], tuple[str, ...]]:
-    indices = range(nvml.nvmlDeviceGetCount()) if wanted.gpus is None else wanted.gpus
+def _gpus(
+    nvml: Any, indices: Iterable[int], wanted: Wanted
+) -> tuple[tuple[_Gpu, ...], tuple[str, ...]]:
     found, notes = [], []
     for index in indices:
         try:
@@ -82,7 +86,8 @@ def _gpu(nvml: Any, index: int, handle: Any, wanted: Wanted) -> _Gpu | None:
             source="measured-nvml",
             method="counter",
             counts_per_j=COUNTS_PER_J,
-            wraps_at=WRAPS_AT,
+            # Without a limit, one that began anew would seem to have gone all the way round.
+            wraps_at=None if limits is None else WRAPS_AT,
             most_w=None if limits is None else limits[1] / 1000 * HEADROOM,
         )
         return _Gpu(handle, counter, 0.0)

@@ -91,7 +91,9 @@ def busy_and_all_s() -> tuple[float, float]:
     guest_s = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     # Guests' time is in user and nice already.
     all_s = sum(times) - guest_s
-    return all_s - times.idle - getattr(times, "iowait", 0.0), all_s
+    # What was stolen from a virtual machine drew its watts for somebody else.
+    resting_s = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
+    return all_s - resting_s, all_s
 
 
 class RatedSource:

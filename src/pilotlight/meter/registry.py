@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,13 +59,14 @@ def meter_here(
     period_s: float = PERIOD_S,
     keep_s: float | None = None,
     ratings: Callable[[], Catalog] = load,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Meter:
     """A meter of all that this machine has; see `Wanted` for whose joules are left out.
 
     `ratings` is asked for a device that nothing measures: a user's own rows may have it.
     """
     found = open_sources(Wanted(gpus=gpus, rated_w=rated_w, catalog=ratings))
-    return Meter(found.sources, notes=found.notes, period_s=period_s, keep_s=keep_s)
+    return Meter(found.sources, notes=found.notes, period_s=period_s, keep_s=keep_s, clock=clock)
 
 
 def described(devices: Sequence[Device]) -> str:

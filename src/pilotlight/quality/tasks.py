@@ -19,6 +19,8 @@ HINT = (
     'or {"prompt": "…", "answer": "…"} on every line; an exact answer may be a list of good ones'
 )
 LETTERS = string.ascii_uppercase[:10]
+_MOST_TOKENS = 64
+"""Of an exact answer, unless it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Item:
     prompt: str
     answers: frozenset[str]
     choices: int = 0
-    max_tokens: int = 64
+    max_tokens: int = _MOST_TOKENS
     system: str | None = None
 
 
@@ -44,7 +46,9 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     question: str | None = None
     prompt: str | None = None
     choices: list[str] | None = None
-    max_tokens: int = 64
+    max_tokens: int | None = None
+    """Of an exact answer."""
+
     system: str | None = None
     id: Any = None
 
@@ -77,17 +81,29 @@ def _item(line: _Line) -> Item:
     if not question:
         raise ValueError("has neither question nor prompt")
     if line.choices is None:
-        answers = line.answer if isinstance(line.answer, list) else [line.answer]
-        right = frozenset(normalized(str(answer)) for answer in answers)
-        if "" in right or not right:
-            raise ValueError(f"the answer is {line.answer!r}")
-        return Item(question, right, 0, line.max_tokens, line.system)
+        return _exact(question, line)
     return _choice(question, line.choices, line)
+
+
+def _exact(question: str, line: _Line) -> Item:
+    answers = line.answer if isinstance(line.answer, list) else [line.answer]
+    told = [one for one in answers if isinstance(one, str | int | float)]
+    right = frozenset(normalized(str(answer)) for answer in told)
+    if "" in right or not right or len(told) < len(answers):
+        raise ValueError(f"the answer is {line.answer!r}, expected a text or a list of them")
+    most = _MOST_TOKENS if line.max_tokens is None else line.max_tokens
+    if most < 1:
+        raise ValueError(f"max_tokens is {most}, expected a whole number from 1")
+    return Item(question, right, 0, most, line.system)
 
 
 def _choice(question: str, choices: Sequence[str], line: _Line) -> Item:
     if not 2 <= len(choices) <= len(LETTERS):
         raise ValueError(f"has {len(choices)} choices, expected 2 to {len(LETTERS)}")
+    if len(set(choices)) < len(choices):
+        raise ValueError("has the same choice twice, of which only one would be right")
+    if line.max_tokens is not None:
+        raise ValueError("max_tokens means nothing for choices: a letter is asked for")
     answer = line.answer
     if answer in choices:
         place = choices.index(answer)
@@ -99,7 +115,7 @@ def _choice(question: str, choices: Sequence[str], line: _Line) -> Item:
         raise ValueError(f"the answer is {answer!r}, expected a choice, its letter or its number")
     listed = "\n".join(f"{LETTERS[at]}. {choice}" for at, choice in enumerate(choices))
     prompt = f"{question}\n\n{listed}\n\nAnswer with the letter only."
-    return Item(prompt, frozenset(LETTERS[place]), len(choices), line.max_tokens, line.system)
+    return Item(prompt, frozenset(LETTERS[place]), len(choices), system=line.system)
 
 
 def normalized(text: str) -> str:

@@ -54,4 +54,12 @@ class Goal:
         return usd_per_s / outcome.good_output_tokens_per_s * 1e6
 
     def _usd_per_s(self, outcome: Outcome) -> float:
+        """0 where nobody knows: joules cost something, and weren't metered."""
+        if self.priced_by_joules and outcome.watts is None:
+            return 0.0
         return self.rate.usd(1.0, outcome.watts or 0.0)
+
+    @property
+    def priced_by_joules(self) -> bool:
+        """Trials have to be metered."""
+        return self.aim == "cost" and bool(self.rate.usd_per_joule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pilotlight import config
+from pilotlight import catalog, config, durable
 from pilotlight.bench.files import read
 from pilotlight.bench.subjects import Subject, serving
 from pilotlight.bench.subjects.asking import Endpoint, ask
 from pilotlight.bench.subjects.endpoint import is_cold
 from pilotlight.cli import cli
+from pilotlight.cli.bench_entrants import entrants
+from pilotlight.cli.bench_options import service
 from pilotlight.cli.bench_target import recipe_of
 from pilotlight.cli.exits import Exit
 
@@ -61,6 +64,17 @@ def test_who_waited_for_a_load_is_told_apart(fake: Subject, tmp_path: Path) -> N
     assert cold.ttft_ms > stage.numbers.ttft_ms.p50.value
 
 
+def test_a_service_level_that_was_changed_is_not_called_as_the_catalogs() -> None:
+    flags = dict.fromkeys(("slo", "ttft", "tpot", "e2e", "share"))
+    held = catalog.load()
+    plain = service({**flags, "slo": "chat"}, held)
+    changed = service({**flags, "slo": "chat", "ttft": 300.0}, held)
+    assert plain is not None
+    assert changed is not None
+    assert (plain.name, plain.ttft_ms) == ("chat", 200)
+    assert (changed.name, changed.ttft_ms, changed.tpot_ms) == ("chat, changed", 300, plain.tpot_ms)
+
+
 def test_prices_are_those_asked_for(fake: Subject, tmp_path: Path) -> None:
     """Both of the serverless study's rules, for a container of two vCPUs and 6 GB."""
     out = tmp_path / "report.json"
@@ -70,6 +84,19 @@ def test_prices_are_those_asked_for(fake: Subject, tmp_path: Path) -> None:
     costs = read(out)[0].stage.costs
     assert costs is not None
     assert [way.kind for way in costs.ways] == ["platform", "api", "study", "study"]
+
+
+def test_a_full_disk_loses_no_figures(
+    fake: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str, mode: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(durable, "write_text", full)
+    result = call(fake.url, *QUICK, "--out", str(tmp_path / "report.json"))
+    assert result.exit_code == Exit.FAILURE
+    assert "No space left on device" in result.stderr
+    assert "output tokens/s" in result.stdout
 
 
 def test_json_is_the_report_itself(fake: Subject, tmp_path: Path) -> None:
@@ -107,6 +134,18 @@ def test_a_model_is_started_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "cold start:" in result.stderr
 
 
+@pytest.mark.parametrize("named", [None, "my own build"])
+def test_names_need_not_be_fit_for_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    monkeypatch.setattr(sys.modules[serving.__module__], "SERVE", COMMAND)
+    (tmp_path / "my weights.gguf").write_bytes(b"none")
+    out, flags = tmp_path / "report.json", ("--name", named) if named else ()
+    result = call("./my weights.gguf", "--engine", "fake", *QUICK, *flags, "--out", str(out))
+    assert result.exit_code == Exit.OK, result.output
+    assert read(out)[0].subject.name == (named or "my-weights")
+
+
 def plan(directory: Path) -> Path:
     """Of few candidates, so that it is found at once."""
     asked = (
@@ -133,11 +172,29 @@ def test_a_plan_is_measured_as_it_was_planned(fake: Subject, tmp_path: Path) -> 
     assert (load.kind, load.requests_per_s) == ("poisson", 20 / machines)
     assert report.predicted is not None
     assert report.predicted.plan == asked["plans"][0]["name"]
+    assert report.stage.costs is not None
+    platforms = [way.name for way in report.stage.costs.ways if way.kind == "platform"]
+    assert platforms == [asked["plans"][0]["deployment"]["offer"]], "dollars of the same machine"
     assert report.workload is not None
     assert "fixed" in report.workload.name
     assert report.slo is not None
     assert report.slo.ttft_ms == asked["workload"]["slo"]["ttft_ms"]
     assert "predicted" in result.stdout
+
+
+def test_flags_go_before_the_plan(fake: Subject, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    result = call(
+        str(plan(tmp_path)), "--url", fake.url, "--requests", "6", "--warmup", "3", "--no-energy",
+        "--most-at-once", "2", "--arrivals", "gamma", "--burstiness", "3", "--out", str(out),
+    )  # fmt: skip
+    assert result.exit_code == Exit.OK, result.output
+    load = read(out)[0].stage.load
+    assert load is not None
+    assert load.requests_per_s
+    assert (load.kind, load.burstiness) == ("gamma", 3)
+    assert (load.duration_s, load.requests, load.warmup_requests) == (None, 6, 3)
+    assert load.most_at_once == 2
 
 
 def test_reports_are_shown_and_compared(fake: Subject, tmp_path: Path) -> None:
@@ -196,6 +253,7 @@ def test_a_matrix_file_says_its_load(fake: Subject, tmp_path: Path) -> None:
         (("URL", "--slo", "nonsense"), "nonsense"),
         (("URL", "--runs", "3", "--most-runs", "2"), "--most-runs 2 is below --runs 3"),
         (("URL", "--out", "nowhere/report.json"), "there is no directory 'nowhere'"),
+        (("URL", "--html", "/dev/null"), "'/dev/null' is no file"),
         (("URL", "--workload", "nonsense"), "no workload is called 'nonsense'"),
         (("./missing.gguf",), "no file at"),
         (("/tmp",), "choose one: --engine vllm"),
@@ -203,22 +261,59 @@ def test_a_matrix_file_says_its_load(fake: Subject, tmp_path: Path) -> None:
         (("llama-3.2-1b",), "say it: llama-3.2-1b@q4_k_m"),
         (("llama-3.2-1b@nonsense",), "nonsense"),
         (("missing.json",), "can't read 'missing.json'"),
+        (("./m.gguf", "--duration", "0s"), "duration_s of a closed load is 0.0"),
+        (("./m.gguf", "--duration", "forever"), "'forever' never ends"),
+        (("./m.gguf", "--idle", "forever"), "'forever' never ends"),
+        (("./m.gguf", "--timeout", "0s"), "every request would be an error"),
+        (("./m.gguf", "--arrivals", "goodput", "--slo", "none"), "needs a service level"),
         (("URL", "--study", "small"), "write vCPUs:GiB"),
+        (("URL", "--study", "0:-6"), "write vCPUs:GiB"),
+        (("URL", "--key-variable", "NOWHERE"), "NOWHERE isn't set"),
+        (("http://127.0.0.1:99999",), "is no address of a server"),
+        (("http://[::1",), "is no address of a server"),
+        (("http://a..b:1",), "is no address of a server"),
+        (("http://127.0.0.1:1/straße",), "is no address of a server"),
+        (("URL?version=1",), "has more than a path"),
         (("missing.yaml",), "is a configuration with models of its own"),
         (("URL", "--model", "nope", "--requests", "1"), "nope"),
         (("matrix", "a=URL"), "nothing to compare"),
         (("matrix", "a=URL", "b=URL", "--arrivals", "sweep"), "choose other loads for each"),
         (("matrix", "a=URL", "b=URL", "--runs", "2"), "give --rounds instead"),
+        (("matrix", "a=URL", "b=http://h:99999"), "is no address of a server"),
+        (("matrix", "a=URL", "b=URL", "--engine", "vllm"), "no subject is left to it"),
+        (("matrix", "a=URL", "b=URL", "--option", "parallel=1,2"), "no subject is started on"),
+        (("matrix", "a=URL", "vllm:b=hf:o/m", "--option", "ollama.a=1"), "no subject is started"),
         (("show", "missing.json"), "missing.json"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_measured(
-    fake: Subject, args: tuple[str, ...], message: str
+    fake: Subject, tmp_path: Path, args: tuple[str, ...], message: str
 ) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"none")
     result = call(*(arg.replace("URL", fake.url) for arg in args))
     assert result.exit_code != Exit.OK
     assert message in result.stderr
+    assert "starting" not in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_credentials_are_never_shown() -> None:
+    result = call("http://me:secret@127.0.0.1:1")
+    assert result.exit_code == Exit.USAGE
+    assert "holds credentials" in result.stderr
+    assert "secret" not in result.output
+
+
+def test_a_key_goes_to_the_addresses_of_a_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTLIGHT_API_KEY", "k")
+    (tmp_path / "m.yaml").write_text("subjects: [{name: a, url: 'http://a:1', model: m}]\n")
+    flags = {"engines": (), "options": ()}
+    found = entrants(("./m.yaml", "b=http://b:1/v1"), flags, config.load(), None)
+    assert [(one.address, one.model, one.key) for one in found] == [
+        ("http://a:1", "m", "k"), ("http://b:1", None, "k"),
+    ]  # fmt: skip
 
 
 def test_a_matrix_file_with_a_wrong_flag(tmp_path: Path) -> None:
@@ -242,7 +337,7 @@ def test_a_matrix_file_with_a_wrong_flag(tmp_path: Path) -> None:
 def test_what_a_target_is(tmp_path: Path, target: str, engine: str, ref: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("models: {mine: {ref: 'hf:org/mine', engine: vllm, keep_alive: 1s}}\n")
-    flags = {"name": None, "engine": None, "options": ("a=1",)}
+    flags = {"engine": None, "options": ("a=1",)}
     found = recipe_of(target, flags, config.load(), file if target == "mine" else None)
     assert found.engine == engine
     assert found.ref.endswith(ref)

@@ -1,10 +1,10 @@
-"""Ctrl-C: what was measured by then is a report, and what was started is gone."""
+"""Ctrl-C, or a scheduler's end, or a terminal that is gone: what was measured by then is a report,
+and what was started is gone."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -30,15 +30,15 @@ def busy(fake: Subject) -> bool:
     return any(replica["in_flight"] for replica in model["replicas"])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_report_of_what_was_measured(fake: Subject, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_report_of_what_was_measured(fake: Subject, tmp_path: Path, told: signal.Signals) -> None:
     out = tmp_path / "report.json"
     bench = begun(fake.url, "--duration", "10m", "--no-energy", "--out", str(out),
                   "--concurrency", "2", "--concurrency", "4")  # fmt: skip
     for _ in range(50):  # long enough for answers to have come
         while not busy(fake):
             assert bench.poll() is None
-    bench.send_signal(signal.SIGINT)
+    bench.send_signal(told)
     _, said = bench.communicate(timeout=60)
     assert bench.returncode == 0, said
     (report,) = read(out)
@@ -46,8 +46,13 @@ def test_a_report_of_what_was_measured(fake: Subject, tmp_path: Path) -> None:
     assert any("stopped before its end" in note for note in report.notes)
 
 
-def test_what_was_started_is_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_started_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: signal.Signals
+) -> None:
     (tmp_path / "weights.gguf").write_bytes(b"none")
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     bench = begun("weights.gguf", "--engine", "fake", "--option", "load_delay_ms=60000",
                   "--no-energy")  # fmt: skip
     assert bench.stderr is not None
@@ -55,9 +60,10 @@ def test_what_was_started_is_stopped(tmp_path: Path) -> None:
     children: list[psutil.Process] = []
     while len(children) < 2:  # the server, and its engine that loads
         children = psutil.Process(bench.pid).children(recursive=True)
-    bench.send_signal(signal.SIGINT)
+    bench.send_signal(told)
     bench.communicate(timeout=60)
     assert bench.returncode == Exit.INTERRUPTED
+    assert not list((tmp_path / "tmp").iterdir())
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert gone
     assert not alive

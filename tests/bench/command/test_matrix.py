@@ -25,7 +25,7 @@ from pilotlight.bench.matrix.turns import turns
 from pilotlight.bench.profile.profile import Profile
 from pilotlight.bench.subjects import Subject
 from pilotlight.cli.bench_entrants import split_subject
-from pilotlight.errors import BenchError, EngineStartError, PilotlightError
+from pilotlight.errors import BenchError, EngineStartError
 
 
 @given(contestants=st.integers(2, 9), pairs=st.integers(1, 6))
@@ -110,7 +110,10 @@ def test_a_file_has_models_and_subjects(tmp_path: Path) -> None:
         ("model: {a: b}", "unknown field `model`"),
         ("subjects: [{name: a}]", "needs either a ref or an url"),
         ("subjects: [{name: a, ref: b, url: 'http://c'}]", "needs either a ref or an url"),
+        ("subjects: [{name: a, url: 'http://c', options: {x: 1}}]", "options means nothing"),
+        ("subjects: [{name: a, url: 'http://c', engine: vllm}]", "engine means nothing"),
         ("options: {parallel: 4}", "Expected `array`"),
+        ("models: {a: b}\noptions: {lamacpp.parallel: [4]}", "no engine is called 'lamacpp'"),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, text: str, message: str) -> None:
@@ -136,7 +139,7 @@ class Stand:
     fake: Subject
     directory: Path
     opened: list[str] = field(default_factory=list)
-    fails: dict[str, PilotlightError] = field(default_factory=dict)
+    fails: dict[str, BaseException] = field(default_factory=dict)
 
     @contextmanager
     def open(self, contestant: Contestant) -> Iterator[Subject]:
@@ -145,10 +148,10 @@ class Stand:
             raise error
         yield self.fake
 
-    def matrix(self, names: str = "ab", rounds: int = 2) -> Matrix:
+    def matrix(self, names: str = "ab", rounds: int = 2, workload: str = "builtin") -> Matrix:
         return Matrix(
             contestants=tuple(Contestant(name=name, address=self.fake.url) for name in names),
-            experiment=EXPERIMENT,
+            experiment=replace(EXPERIMENT, workload=workload),
             rounds=rounds,
             open=self.open,
             kept=Kept(self.directory, {"subjects": list(names)}),
@@ -162,8 +165,19 @@ def stand(fake: Subject, tmp_path: Path) -> Stand:
 
 
 def test_all_are_measured_in_turns_under_the_same_loads(stand: Stand) -> None:
-    reports = stand.matrix().play()
+    matrix = stand.matrix()
+    reports = matrix.play()
     assert stand.opened == ["a", "b", "b", "a"]
+    seeds = {
+        one.name: [
+            run.load.seed
+            for nth in range(2)
+            for run in (matrix.kept.load(one.slug, nth) or pytest.fail("not kept")).runs
+        ]
+        for one in matrix.contestants
+    }
+    assert seeds["a"] == seeds["b"]
+    assert len(set(seeds["a"])) == 4, "a cache of prefixes knows nothing of the load before"
     assert [report.subject.name for report in reports] == ["a", "b"]
     for report in reports:
         assert [stage.name for stage in report.stages] == ["1 at once", "3 at once"]
@@ -194,6 +208,64 @@ def test_one_that_fails_is_out_and_the_others_go_on(stand: Stand) -> None:
     stand.opened.clear()
     assert len(stand.matrix("abc").play()) == 3
     assert stand.opened == ["a", "a"], "mended, it is measured; the rest was kept"
+
+
+def test_ctrl_c_while_one_starts_keeps_the_turns_that_were_whole(stand: Stand) -> None:
+    stand.fails["b"] = KeyboardInterrupt()
+    matrix = stand.matrix()
+    assert [report.subject.name for report in matrix.play()] == ["a"]
+    assert matrix.stopped
+    assert stand.opened == ["a", "b"]
+
+
+def test_going_on_all_are_asked_what_was_made_with_the_tokens_of_the_first(stand: Stand) -> None:
+    """Made with another model's tokens, the very same lengths are other texts."""
+    made = "fixed:input=40,output=4"
+    stand.fails["b"] = KeyboardInterrupt()
+    stand.matrix(rounds=1, workload=made).play()
+    stand.fails.clear()
+    stand.opened.clear()
+    reports = stand.matrix(rounds=1, workload=made).play()
+    assert stand.opened == ["a", "b"], "a's turn was there: it came for its tokens"
+    assert reports[0].workload == reports[1].workload
+
+
+def test_whose_tokens_cannot_be_had_is_said(stand: Stand) -> None:
+    made = "fixed:input=40,output=4"
+    stand.fails["b"] = KeyboardInterrupt()
+    stand.matrix(rounds=1, workload=made).play()
+    stand.fails = {"a": EngineStartError("it didn't start")}
+    matrix = stand.matrix(rounds=1, workload=made)
+    matrix.play()
+    assert "tokens of a: it didn't start" in matrix.failures["b"]
+
+
+def test_tokens_that_no_turn_was_made_with_bind_nobody(stand: Stand) -> None:
+    made = "fixed:input=40,output=4"
+
+    def interrupted(subject: Subject) -> Instruments:
+        raise KeyboardInterrupt
+
+    first = stand.matrix(rounds=1, workload=made)
+    first.instruments = interrupted
+    assert first.play() == ()
+    stand.fails = {"a": EngineStartError("it didn't start")}
+    assert len(stand.matrix(rounds=1, workload=made).play()) == 1
+
+
+def test_two_programs_do_not_measure_into_one_directory(stand: Stand) -> None:
+    first, second = stand.matrix(), stand.matrix()
+    with first.kept.alone(), pytest.raises(BenchError, match="by another program"):
+        second.play()
+    assert len(second.play()) == 2
+
+
+def test_what_changed_between_rounds_is_noted(stand: Stand) -> None:
+    stand.fake = replace(stand.fake, digest="sha256:1")
+    stand.matrix(rounds=1).play()
+    stand.fake = replace(stand.fake, digest="sha256:2")
+    notes = [note for report in stand.matrix(rounds=2).play() for note in report.notes]
+    assert notes == ["its weights changed between rounds: sha256:1, sha256:2"] * 2
 
 
 def test_a_directory_belongs_to_one_matrix(stand: Stand) -> None:

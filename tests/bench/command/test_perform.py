@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+import sys
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from pilotlight.bench.health import GeneratorHealth
 from pilotlight.bench.load import Load
-from pilotlight.bench.measure import Measured, load_name
+from pilotlight.bench.measure import Measured, load_name, measure
 from pilotlight.bench.profile.goodput import Search
 from pilotlight.bench.profile.perform import holds, search, sweep
 from pilotlight.bench.profile.profile import Profile, perform
+from pilotlight.bench.profile.repeats import Repeats
 from pilotlight.bench.profile.sweep import Climb
 from pilotlight.bench.record import Record
 from pilotlight.bench.run import Run
 from pilotlight.bench.slo import Slo
+from pilotlight.bench.subjects import Subject
 from pilotlight.bench.summarize import summarize
+from pilotlight.bench.workloads.registry import prepare
 from pilotlight.errors import BenchError
 
 SLO = Slo(ttft_ms=300.0, share=0.95)
@@ -33,11 +38,15 @@ class Queue:
     slots: int
     loads: list[Load] = field(default_factory=list)
     stops_after: int | None = None
+    interrupts: bool = False
+    """Whether that is Ctrl-C between two runs, or in the last one."""
 
     def __call__(self, load: Load, *, name: str | None = None) -> Measured:
         self.loads.append(load)
         records = tuple(self._records(load))
         stopped = len(self.loads) == self.stops_after
+        if stopped and self.interrupts:
+            raise KeyboardInterrupt
         run = Run(
             load=load, records=records, health=HEALTH, started_at=0.0, started_s=0.0,
             sending_s=load.duration_s or 0.0, wall_s=max(one.ended_s for one in records),
@@ -90,6 +99,16 @@ def test_a_sweep_chooses_the_fewest_users_with_all_the_throughput() -> None:
     assert "4 at once is the fewest" in found.notes[0]
 
 
+@pytest.mark.parametrize("kind", ["closed", "sweep", "goodput"])
+def test_each_load_asks_something_else(kind: str) -> None:
+    """A server that caches prefixes would know all prompts of the load before."""
+    queue = Queue(slots=2)
+    load = OPEN if kind == "goodput" else replace(CLOSED, concurrency=2)
+    perform(Profile(kind=kind, loads=(load,) * 3), queue, SLO)  # type: ignore[arg-type]
+    seeds = [load.seed for load in queue.loads]
+    assert len(set(seeds)) == len(seeds) >= 3
+
+
 def test_a_search_finds_what_the_queue_can_take() -> None:
     """Four at a time, 100 ms each: 40 a second, and beyond it the queue grows."""
     found = search(Queue(slots=4), OPEN, Search(start=3.0, resolution=0.05), SLO.share)
@@ -98,8 +117,6 @@ def test_a_search_finds_what_the_queue_can_take() -> None:
     assert 37 <= (chosen.load.requests_per_s or 0) <= 40
     assert holds(chosen, SLO.share)
     assert chosen.name.endswith("(confirm)")
-    seeds = [stage.load.seed for stage in found.stages if stage.load]
-    assert len(set(seeds)) == len(seeds), "a confirmation has arrivals of its own"
 
 
 def test_a_slow_rate_is_watched_for_longer() -> None:
@@ -131,6 +148,24 @@ def test_whoever_stops_it_gets_what_was_measured(kind: str) -> None:
     assert len(found.stages) == len(queue.loads) == 2
 
 
+@pytest.mark.parametrize("kind", ["closed", "sweep", "goodput"])
+def test_ctrl_c_between_two_runs_keeps_those_before(kind: str) -> None:
+    queue = Queue(slots=4, stops_after=3, interrupts=True)
+    load = OPEN if kind == "goodput" else replace(CLOSED, concurrency=2)
+    profile = Profile(kind=kind, loads=(load,) * 4, start_per_s=4.0)  # type: ignore[arg-type]
+    found = perform(profile, queue, SLO)
+    assert found.stopped
+    assert len(found.stages) == 2
+    assert 0 <= found.chosen < 2
+
+
+def test_a_search_that_is_stopped_before_it_begins_goes_no_further() -> None:
+    queue = Queue(slots=2, stops_after=1)
+    found = perform(Profile(kind="goodput", loads=(OPEN,)), queue, SLO)
+    assert found.stopped
+    assert len(found.stages) == len(queue.loads) == 1
+
+
 def test_a_queue_that_grows_does_not_hold() -> None:
     """Its first requests keep the service level, but a longer run wouldn't."""
     slow = Slo(ttft_ms=60_000.0)
@@ -140,3 +175,25 @@ def test_a_queue_that_grows_does_not_hold() -> None:
     assert stage.numbers.slo_share is not None
     assert stage.numbers.slo_share.value == 1.0
     assert not holds(stage, 0.95)
+
+
+def test_ctrl_c_between_two_runs_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(kind="closed", concurrency=2, duration_s=4.0)
+    made = list(Queue(2)(load).runs)
+
+    def run_here(*args: object, **flags: object) -> Run:
+        if not made:
+            raise KeyboardInterrupt
+        return made.pop()
+
+    module = sys.modules[measure.__module__]
+    monkeypatch.setattr(module, "run_here", run_here)
+    monkeypatch.setattr(module, "is_cold", lambda subject: False)
+    subject = Subject(name="m", url="http://127.0.0.1:1", model="m")
+    workload = asyncio.run(prepare("builtin"))
+    found = measure(subject, workload, load, repeats=Repeats(least=3, most=3))
+    assert found.stopped
+    assert found.stage.runs == 1
+    assert found.stage.numbers.completed
+    with pytest.raises(KeyboardInterrupt):
+        measure(subject, workload, load)

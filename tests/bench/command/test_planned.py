@@ -45,9 +45,19 @@ def test_weights_that_nobody_publishes(planned: Planned) -> None:
 
 def test_one_machine_gets_its_share_of_the_load(planned: Planned) -> None:
     four = deployed(planned, machines=4, replicas=4)
-    load = four.load(duration_s=10.0, seed=3)
-    assert (load.kind, load.requests_per_s, load.seed) == ("poisson", 5.0, 3)
+    assert four.requests_per_s == 5.0
     assert any("4 machines; one of them" in note for note in four.notes(None))
+
+
+def test_what_is_predicted_is_of_a_machine_like_what_is_measured(planned: Planned) -> None:
+    """A plan's rates are of one replica, and a machine may have several."""
+    two = deployed(planned, machines=1, replicas=2).predicted.metrics
+    one = planned.plan.metrics
+    assert one.requests_per_s is not None
+    assert two.requests_per_s is not None
+    assert two.requests_per_s.median == 2 * one.requests_per_s.median
+    assert two.ttft_ms == one.ttft_ms
+    assert two.usd_per_mtok == one.usd_per_mtok
 
 
 def test_it_is_asked_and_judged_as_it_was_planned(planned: Planned) -> None:

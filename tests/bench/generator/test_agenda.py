@@ -163,6 +163,12 @@ def test_a_replay_keeps_the_traces_times_at_its_speed() -> None:
     assert [due_s for due_s, _ in play(found, takes_s=9.0)] == [0.0, 0.5, 0.5, 3.5]
 
 
+def test_a_replay_begins_with_its_first_request_whatever_the_date() -> None:
+    """A user's own lines may have seconds since 1970: nobody waits that long."""
+    found = agenda(trace(1.7e9, 1.7e9 + 1.0, 1.7e9 + 7.0), kind="replay", speed=2.0)
+    assert [due_s for due_s, _ in play(found)] == [0.0, 0.5, 3.5]
+
+
 def test_a_replay_ends_with_its_time() -> None:
     found = agenda(trace(0.0, 1.0, 2.0), kind="replay", duration_s=1.5)
     assert len(play(found)) == 2

@@ -244,6 +244,16 @@ async def test_a_server_that_dies_leaves_errors_and_not_a_hot_loop() -> None:
     assert 2 <= len(found.records) <= 5
 
 
+async def test_a_server_that_refuses_is_not_asked_in_a_hot_loop() -> None:
+    async def refuse(request: Request, peer: Peer) -> None:
+        peer.whole("429 Too Many", b'{"error": {"message": "later"}}')
+
+    async with scripted(refuse) as server:
+        found = await ran(server, closed(2, duration_s=0.4))
+    assert {record.error for record in found.records} == {"rate-limited"}
+    assert 4 <= len(found.records) <= 10
+
+
 async def test_a_load_that_cannot_be_is_refused() -> None:
     async with scripted() as server:
         with pytest.raises(BenchError, match="concurrency"):

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.numbers.timings import CLOSED, MadeRun, called, noisy
+from bench.numbers.timings import CLOSED, MadeRun, called, closed, noisy
 from pilotlight.bench.compare import Comparison, Row, compare, verdict_of
 from pilotlight.bench.figures import Estimate
 from pilotlight.bench.load import Load
+from pilotlight.bench.record import Record
 from pilotlight.bench.report import MachineFacts, Report
 from pilotlight.bench.slo import Slo
 from pilotlight.bench.summarize import summarize
@@ -121,3 +122,20 @@ def test_what_makes_a_comparison_doubtful_is_said() -> None:
     said = " / ".join(compare(a, b).cautions)
     for part in ("very same", "service levels", "x x2 and y x4", "12% longer", "b is too short"):
         assert part in said
+
+
+def test_requests_that_failed_are_said() -> None:
+    """Whoever fails half of its requests may well be fast with the others."""
+
+    def half(index: int, _: float, one: Record) -> Record:
+        return replace(one, error="server") if index % 2 else one
+
+    found = compare(report("a", [noisy(1)]), report("b", [closed(change=half)]))
+    assert any("requests to b failed" in caution for caution in found.cautions)
+    assert not any("requests to a failed" in caution for caution in found.cautions)
+
+
+def test_another_seed_is_said() -> None:
+    """One was the second load of its benchmark, the other its only one."""
+    found = compare(report("a", [noisy(1)]), report("b", [noisy(2)], replace(CLOSED, seed=1000)))
+    assert any("asked by seed 0 and 1000" in caution for caution in found.cautions)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +146,9 @@ def test_guidellms_requests_become_columns() -> None:
     assert columns.output_tokens == (16, 16, 16)
     assert columns.scheduled_s[0] == pytest.approx(0, abs=1e-3)
     assert columns.ttft_ms[0] == pytest.approx(10.557, abs=1e-3)
+    tree = guidellm()
+    tree["benchmarks"][0]["requests"]["successful"].reverse()
+    assert shown(tree).stage.columns == columns, "in order of time, whatever the file's order is"
 
 
 def test_a_sweep_of_guidellm_is_one_report_with_stages() -> None:
@@ -198,6 +204,34 @@ def test_a_broken_file_of_a_known_tool_says_whose() -> None:
     assert report.stage.numbers.completed == 0
     with pytest.raises(BenchError, match=r"theirs\.json"):
         shown({"benchmarks": []})
+
+
+def _places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree[:1])
+    for key, value in entries:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*path, key))
+
+
+@pytest.mark.parametrize("document", [VLLM, AIPERF, INFERENCE_PERF, guidellm()])
+@pytest.mark.parametrize("wrong", [None, "x", [1], {"a": 1}])
+def test_whatever_stands_at_any_place_is_shown_or_refused_by_name(
+    document: dict[str, Any], wrong: object
+) -> None:
+    for *path, last in _places(document):
+        broken = deepcopy(document)
+        there: Any = broken
+        for step in path:
+            there = there[step]
+        there[last] = wrong
+        with contextlib.suppress(BenchError):
+            shown(broken)
+
+
+def test_what_failed_is_counted_where_an_older_vllm_does_not_say_it() -> None:
+    older = {name: value for name, value in VLLM.items() if name != "failed"}
+    assert shown(older).stage.numbers.errors == {"failed": 2}
 
 
 def test_metrics_alone_are_no_report_to_show() -> None:

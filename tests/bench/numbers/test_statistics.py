@@ -179,7 +179,9 @@ def test_failures_in_a_row_say_less_than_scattered_ones() -> None:
     assert together.low < scattered.low
 
 
-@pytest.mark.parametrize(("freedom", "expected"), [(1, 12.706), (10, 2.228), (60, 2.000)])
+@pytest.mark.parametrize(
+    ("freedom", "expected"), [(1, 12.706), (10, 2.228), (31, 2.0395), (60, 2.0003)]
+)
 def test_students_t(freedom: int, expected: float) -> None:
     assert t_975(freedom) == pytest.approx(expected, abs=0.001)
 

@@ -72,11 +72,13 @@ def test_a_window_ends_when_the_first_user_goes_idle() -> None:
     assert window.end_s == pytest.approx(2.0)
 
 
-def test_the_studys_rate_is_all_tokens_over_all_time() -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_studys_rate_is_all_tokens_over_all_time(whole: bool) -> None:
     """One after the other, with a cold start of 5 s: it is in that figure and in no other."""
     first = answered(0, 0.0, sent_s=5.0, scheduled_s=0.0, cold=True)
     rest = [answered(at, 5.4 + 0.4 * (at - 1)) for at in range(1, 50)]
-    stage = summarize([MadeRun([first, *rest])], Load(kind="closed", concurrency=1))
+    load = Load(kind="closed", concurrency=1)
+    stage = summarize([MadeRun([first, *rest])], load, whole=whole)
     assert stage.numbers.study_tokens_per_s == pytest.approx(50 * (INPUT + TOKENS) / 25)
     assert value(stage.numbers.total_tokens_per_s) == pytest.approx(
         (INPUT + TOKENS) / 0.4, rel=0.02
@@ -85,6 +87,21 @@ def test_the_studys_rate_is_all_tokens_over_all_time() -> None:
     assert stage.excluded.cold == 1
     assert stage.numbers.requests == 49
     assert stage.windows[0].start_s >= 5.1, "what waits for the model to load says nothing of it"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_three_answers_bound_no_rate(whole: bool) -> None:
+    """They are cut into dozens of slices and stay three: of such bounds 4 in 10 missed the rate."""
+    few, enough = (
+        summarize([noisy(1, users=1, requests=count)], replace(CLOSED, concurrency=1), whole=whole)
+        for count in (3, 8)
+    )
+    assert few.numbers.requests_per_s is not None
+    assert few.numbers.requests_per_s.low is None
+    assert few.numbers.output_tokens_per_s is not None
+    assert few.numbers.output_tokens_per_s.high is None
+    assert enough.numbers.requests_per_s is not None
+    assert enough.numbers.requests_per_s.low is not None
 
 
 def test_warm_up_is_left_out_and_counted() -> None:
@@ -298,6 +315,28 @@ def test_answers_without_usage_are_told() -> None:
     stage = summarize([run], CLOSED)
     assert any("1 of 200 answers came without usage" in note for note in stage.notes)
     assert stage.numbers.study_tokens_per_s is None
+
+
+def test_rates_of_tokens_that_nobody_counted_are_unknown() -> None:
+    run = closed(change=lambda _, __, one: replace(one, output_tokens=None, input_tokens=None))
+    stage = summarize([run], CLOSED)
+    assert stage.numbers.output_tokens_per_s is None
+    assert stage.numbers.total_tokens_per_s is None
+    assert value(stage.numbers.requests_per_s) == pytest.approx(4 / REQUEST_S, rel=0.02)
+    assert any("rates of tokens are unknown" in note for note in stage.notes)
+    assert stage.stability is not None
+    assert (stage.stability.verdict, stage.stability.figure) == ("stable", "requests_per_s")
+
+
+def test_answers_in_one_piece_have_no_time_between_tokens() -> None:
+    """A server that doesn't stream: 0 ms a token would be faster than any hardware is."""
+    run = closed(change=lambda _, __, one: replace(one, gaps_ms=(), first_s=one.last_s))
+    stage = summarize([run], CLOSED, Slo(ttft_ms=1000, tpot_ms=25))
+    assert stage.numbers.tpot_ms is None
+    assert stage.metrics.tpot_ms is None
+    assert value(stage.numbers.slo_share) == 1
+    assert any("200 of 200 answers came in one piece" in note for note in stage.notes)
+    assert not any("one piece" in note for note in summarize([closed()], CLOSED).notes)
 
 
 def test_a_run_in_which_nothing_was_answered() -> None:

@@ -67,7 +67,7 @@ def test_a_log_has_one_line_a_look() -> None:
 
 def test_a_terminal_is_redrawn_in_place() -> None:
     text = lines(tty=True)
-    assert "8 at once · 8 at once · 0:12 █████░░░░░░░░░░░░░░░░░░░ 20%\n" in text
+    assert "\n8 at once · 0:12 █████░░░░░░░░░░░░░░░░░░░ 20%\n" in text
     assert "  TTFT  p50 105 ms  p95 109 ms  (limit 200 ms)\n" in text
     assert "  82 % kept the service level\n" in text
     frame, after = text.split("\x1b[6A\x1b[J")

@@ -9,7 +9,9 @@ import pytest
 from pilotlight.bench import report as bench_report
 from pilotlight.bench.load import Load
 from pilotlight.bench.markdown import markdown
+from pilotlight.bench.slo import Slo
 from pilotlight.bench.summary import summary
+from pilotlight.bench.told import slo_words
 from pilotlight.bench.words.figure_rows import load_words
 from pilotlight.bench.words.labels import labelled
 from pilotlight.bench.words.predicted import deviations
@@ -91,3 +93,10 @@ def test_several_runs_without_a_difference_say_so_on_the_terminal() -> None:
     assert "its twin against smollm2 Q4_1" in text
     assert "no difference" in text
     assert "worse" not in text
+
+
+def test_a_service_level_in_words() -> None:
+    assert slo_words(Slo(name="chat", ttft_ms=200, share=0.99)) == (
+        "chat: TTFT ≤ 200 ms for 99 % of requests"
+    )
+    assert slo_words(Slo(name="batch", share=0.5)) == "batch: answered at all for 50 % of requests"

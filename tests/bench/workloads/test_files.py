@@ -98,6 +98,17 @@ async def test_sessions_are_kept_together_and_renamed_in_each_round(tmp_path: Pa
         ("{}", "has neither prompt nor messages"),
         ('{"prompt": "a", "messages": []}', "prompt and messages"),
         ('{"messages": []}', "no list of messages"),
+        ('{"messages": ["Hi"]}', "'Hi' is no message"),
+        ('{"turns": "Hi"}', "'Hi' is no list of turns"),
+        ('{"turns": []}', "no list of turns"),
+        ('{"prompt": []}', "no list of token ids"),
+        ('{"prompt": "a", "max_tokens": 0}', ">= 1"),
+        ('{"prompt": "a", "max_tokens": 2.5}', "max_tokens"),
+        ('{"prompt": "a", "think_s": -1}', "think_s"),
+        ('{"prompt": "a", "at_s": -1}', "at_s"),
+        ('{"kind": "completions", "messages": [{"role": "user"}]}', "completions has no messages"),
+        ('{"prompt": "a", "kind": "completions", "system": "b"}', "completions has no system"),
+        ('{"body": "a"}', ":1: "),
         ('{"prompt": ""}', "no prompt"),
         ('{"prompt": ["a"]}', ":1: "),
         ('{"prompt": "a", "think_s": "long"}', "think_s"),
@@ -156,7 +167,14 @@ async def test_whole_conversations_of_sharegpt(target: Target, tmp_path: Path) -
     assert all((ask.max_tokens or 9) <= 4 for talk in talks.values() for ask in talk)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[]", '[{"conversations": []}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "{}", "[]", '[{"conversations": []}]', '[{"conversations": 5}]',
+        '[{"conversations": ["Hi", "Hello."]}]',
+        '[{"conversations": [{"from": [], "value": "a"}]}]',
+    ],
+)  # fmt: skip
 async def test_no_sharegpt_in_the_file(target: Target, tmp_path: Path, text: str) -> None:
     (tmp_path / "shared.json").write_text(text)
     with pytest.raises(BenchError, match=r"is not JSON|holds no conversation"):

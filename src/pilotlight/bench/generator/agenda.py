@@ -31,6 +31,9 @@ class Agenda:
         self._due: list[tuple[float, int, Visit]] = []
         self._order = count()
         self._time_is_over = False
+        self._trace_zero_s: float | None = None
+        """When a replay's first request came, as its trace counts: files may have dates."""
+
         self.last_due_s = 0.0
         self.dropped_turns = 0
         self._arriving = self._replayed() if load.kind == "replay" else self._scheduled()
@@ -74,8 +77,13 @@ class Agenda:
     def _followed_s(self, visit: Visit, ended_s: float) -> float:
         due_s = ended_s + visit.ask.think_s
         if self._load.kind == "replay" and visit.ask.at_s is not None:
-            return max(due_s, visit.ask.at_s / self._load.speed)
+            return max(due_s, self._replay_s(visit.ask.at_s))
         return due_s
+
+    def _replay_s(self, at_s: float) -> float:
+        if self._trace_zero_s is None:
+            self._trace_zero_s = at_s
+        return (at_s - self._trace_zero_s) / self._load.speed
 
     def _come(self, free_s: float) -> None:
         """A closed loop's user is free for the next visit."""
@@ -122,7 +130,7 @@ class Agenda:
         self._time_is_over = self._load.kind != "closed"
 
     def _replayed(self) -> Iterator[tuple[float, Visit]]:
-        before_s = 0.0
+        before_s = -math.inf
         while (visit := self._visits.next()) is not None:
             if visit.ask.at_s is None:
                 raise BenchError(
@@ -135,4 +143,4 @@ class Agenda:
                     hint="sort its requests by time",
                 )
             before_s = visit.ask.at_s
-            yield before_s / self._load.speed, visit
+            yield self._replay_s(before_s), visit

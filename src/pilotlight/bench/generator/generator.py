@@ -36,7 +36,8 @@ _SENT_A_TURN = 32
 """So many of those that are due go out before what has arrived is stamped in between."""
 
 _PAUSE_S = 0.1
-"""A closed loop's user comes again so long after no answer: a dead server ends no run in noise."""
+"""A closed loop's user comes again so long after no answer or an error: a server that is dead or
+refuses ends no run in noise, and isn't drowned in it."""
 
 _SLICE_S = 0.0003
 _MARGIN_S = 0.0001
@@ -195,7 +196,7 @@ class LoadGenerator:
 
     def _go_on(self, turn: Turn) -> None:
         ended_s = turn.exchange.ended_s - self.zero_s
-        pause_s = 0.0 if turn.exchange.status is not None else _PAUSE_S
+        pause_s = 0.0 if turn.exchange.status == 200 else _PAUSE_S
         self.agenda.answered(turn.visit, ended_s + pause_s, _said(turn))
         if self._held:
             self._send(*self._held.popleft(), time.perf_counter())

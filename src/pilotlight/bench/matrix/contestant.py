@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from pilotlight.bench.subjects.recipe import Recipe
+from pilotlight.bench.subjects.recipe import Recipe, wire_name
+from pilotlight.engines.registry import FACTORIES
 from pilotlight.errors import BenchError
 
 
@@ -59,7 +60,7 @@ def started(
                 yield Contestant(
                     name=" ".join((engine, each.name, *shown)),
                     recipe=Recipe(
-                        name=_wire_name(each.name),
+                        name=wire_name(each.name),
                         ref=each.ref,
                         engine=engine,
                         options=chosen,
@@ -76,17 +77,17 @@ def _of_engine(options: Mapping[str, Sequence[Any]], engine: str) -> dict[str, S
             found[name] = values
         elif prefix == engine:
             found[own] = values
+        elif prefix not in FACTORIES:
+            raise BenchError(
+                f"no engine is called {prefix!r}, which {name!r} is an option of",
+                hint=f"there are {', '.join(FACTORIES)}",
+            )
     return found
 
 
 def _combinations(options: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     for values in product(*options.values()):
         yield dict(zip(options, values, strict=True))
-
-
-def _wire_name(name: str) -> str:
-    """As clients may write it in a request and a file as a key."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
 
 
 def distinct(contestants: Iterable[Contestant]) -> tuple[Contestant, ...]:

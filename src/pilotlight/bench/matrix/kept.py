@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from pilotlight.bench.costs import Costs
 from pilotlight.bench.report import Tested
 from pilotlight.bench.run import Run
 from pilotlight.bench.workloads.workload import WorkloadSummary
-from pilotlight.durable import sync, write_text
+from pilotlight.durable import write_text
 from pilotlight.errors import BenchError
 from pilotlight.meter.energy import Energy
 
@@ -42,6 +44,7 @@ class Kept:
             BenchError: the directory is another matrix's.
         """
         self._turns = directory / "turns"
+        self._maker = directory / "maker.txt"
         self._claim(directory / "matrix.json", {"format": FORMAT, **what})
 
     def _claim(self, file: Path, what: Mapping[str, Any]) -> None:
@@ -61,6 +64,34 @@ class Kept:
                 hint="choose another directory, or ask for the same to go on with it",
             )
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Raises BenchError: another program measures into the directory."""
+        descriptor = os.open(self._turns, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchError(
+                f"{str(self._turns.parent)!r} is being measured into by another program",
+                hint="wait for its end, or choose another directory",
+            ) from None
+
+    @property
+    def maker(self) -> str | None:
+        """The slug of the contestant with whose tokens the kept turns' requests were made."""
+        return self._maker.read_text() if self._maker.exists() else None
+
+    @maker.setter
+    def maker(self, slug: str) -> None:
+        write_text(self._maker, slug, mode=0o644)
+
     def path(self, slug: str, nth: int) -> Path:
         return self._turns / f"{nth + 1:02d}-{slug}.json"
 
@@ -78,11 +109,7 @@ class Kept:
 
     def keep(self, slug: str, nth: int, played: Played) -> None:
         """Whole or not at all: a turn that was cut short is measured again."""
-        path = self.path(slug, nth)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(played))
-        sync(partial)
-        os.replace(partial, path)
+        write_text(self.path(slug, nth), msgspec.json.encode(played).decode(), mode=0o644)
 
 
 def _decoded(file: Path) -> dict[str, Any]:

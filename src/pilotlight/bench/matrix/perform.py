@@ -13,14 +13,15 @@ from pilotlight.bench.matrix.kept import Kept, Played
 from pilotlight.bench.matrix.residence import Open
 from pilotlight.bench.matrix.turns import Turn, turns
 from pilotlight.bench.measure import load_name, measure
-from pilotlight.bench.profile.perform import Stages
+from pilotlight.bench.profile.perform import Stages, afresh
 from pilotlight.bench.report import Report, Stage
 from pilotlight.bench.run import Run
 from pilotlight.bench.subjects.subject import Subject
 from pilotlight.bench.summarize import summarize, valued
 from pilotlight.bench.tested import tested
+from pilotlight.bench.workloads.registry import counts
 from pilotlight.bench.workloads.workload import Workload
-from pilotlight.errors import PilotlightError
+from pilotlight.errors import BenchError, PilotlightError
 from pilotlight.meter.energy import Energy
 
 
@@ -42,16 +43,27 @@ class Matrix:
     _workload: Workload | None = None
     """Made once, with the tokens of whoever came first: all are asked the very same."""
 
+    _maker: str = ""
+    """Whose slug that is."""
+
     def play(self) -> tuple[Report, ...]:
-        """Blocks. After Ctrl-C the reports are of the turns that were whole by then.
+        """Blocks. After Ctrl-C, whenever it comes, the reports are of the turns that were whole by
+        then.
 
         A contestant that fails doesn't end it for the others, but is asked no more.
         """
+        with self.kept.alone():
+            try:
+                self._take_all()
+            except KeyboardInterrupt:  # while one started or stopped: a run takes it for its end
+                self.stopped = True
+            return tuple(self._reports())
+
+    def _take_all(self) -> None:
         for turn in turns(len(self.contestants), self.rounds):
             if self.stopped:
                 break
             self._take(turn)
-        return tuple(self._reports())
 
     def _take(self, turn: Turn) -> None:
         contestant = self.contestants[turn.contestant]
@@ -59,25 +71,50 @@ class Matrix:
             return
         self.view.say(f"round {turn.round + 1} of {self.rounds}: {contestant.name}")
         try:
+            self._make_again(contestant)
             with self.open(contestant) as subject:
-                played = self._played(subject, turn.round)
+                workload = self._made(contestant, subject)
+                played = self._played(subject, workload, turn.round)
         except PilotlightError as error:
             self.failures[contestant.name] = error.one_line()
             self.view.say(f"{contestant.name} is out: {error.one_line()}")
             return
         if played is not None:
+            self.kept.maker = self.kept.maker or self._maker
             self.kept.keep(contestant.slug, turn.round, played)
 
-    def _played(self, subject: Subject, nth: int) -> Played | None:
-        """None when it was stopped midway."""
-        workload = self._workload = self._workload or prepared(self.experiment, subject)
+    def _make_again(self, contestant: Contestant) -> None:
+        """Going on, with the tokens of whoever came first then: others' would be other texts."""
+        maker = next((one for one in self.contestants if one.slug == self.kept.maker), contestant)
+        if self._workload or maker == contestant or not counts(self.experiment.workload):
+            return
+        self.view.say(f"the requests are made with the tokens of {maker.name}, as before")
+        try:
+            with self.open(maker) as subject:
+                self._made(maker, subject)
+        except PilotlightError as error:
+            raise BenchError(
+                f"its requests are made with the tokens of {maker.name}: {error.one_line()}",
+                hint="have that one run, or choose another directory",
+            ) from error
+
+    def _made(self, contestant: Contestant, subject: Subject) -> Workload:
+        if self._workload is None:
+            self._workload = prepared(self.experiment, subject)
+            self._maker = contestant.slug
+        return self._workload
+
+    def _played(self, subject: Subject, workload: Workload, nth: int) -> Played | None:
+        """None when it was stopped midway. Each load of each round asks something else; all
+        subjects are asked the same."""
         runs: list[Run] = []
         stages: list[Stage] = []
-        for load in self.experiment.profile.loads:
+        loads = self.experiment.profile.loads
+        for at, load in enumerate(loads):
             done = measure(
                 subject,
                 workload,
-                _of_round(load, nth),
+                afresh(load, nth * len(loads) + at),
                 self.experiment.slo,
                 name=load_name(load),
                 instruments=self.instruments(subject),
@@ -130,14 +167,15 @@ class Matrix:
 def _notes(found: Sequence[Played], rounds: int) -> Iterator[str]:
     if missing := rounds - len(found):
         yield f"{missing} of {rounds} rounds are missing"
-    builds = dict.fromkeys(str(played.subject.build) for played in found)
-    if len(builds) > 1:
-        yield f"its engine changed between rounds: {', '.join(builds)}"
-
-
-def _of_round(load: Load, nth: int) -> Load:
-    """Each round asks something else; in one round all are asked the same."""
-    return replace(load, seed=load.seed + 1000 * nth)
+    told: Mapping[str, Callable[[Played], str | None]] = {
+        "its engine": lambda played: played.subject.build,
+        "its weights": lambda played: played.subject.digest,
+        "what it was asked": lambda played: played.workload.digest,
+    }
+    for what, of in told.items():
+        values = dict.fromkeys(str(of(played)) for played in found)
+        if len(values) > 1:
+            yield f"{what} changed between rounds: {', '.join(values)}"
 
 
 def _middle(energies: Sequence[Energy | None]) -> int:

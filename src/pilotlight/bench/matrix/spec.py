@@ -26,7 +26,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     ref: str | None = None
-    engine: str = "llamacpp"
+    engine: str | None = None
+    """llamacpp where it isn't said."""
+
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     engines: dict[str, Any] = msgspec.field(default_factory=dict)
     """The file's section of that name, such as another program for one engine."""
@@ -69,12 +71,22 @@ def _contestant(entry: Entry) -> Contestant:
             hint="ref: is started, url: is there already",
         )
     if entry.url is not None:
+        _refuse_options(entry)
         return Contestant(name=entry.name, address=entry.url, model=entry.model)
     recipe = Recipe(
         name=entry.model or "model",
         ref=str(entry.ref),
-        engine=entry.engine,
+        engine=entry.engine or "llamacpp",
         options=entry.options,
         engines=entry.engines,
     )
     return Contestant(name=entry.name, recipe=recipe)
+
+
+def _refuse_options(entry: Entry) -> None:
+    for name in ("engine", "options", "engines"):
+        if getattr(entry, name):
+            raise BenchError(
+                f"the subject {entry.name!r} is an address, where {name} means nothing",
+                hint="a server that is there runs with what it was started with",
+            )

@@ -1,4 +1,4 @@
-"""As the starting serverless study priced: seconds of use at its unit prices, over all tokens."""
+"""As the starting serverless study priced: a run's seconds at its unit prices, over all tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def _priced(row: StudyRow, served: Served, container: Container) -> Cost:
         usd_per_month=usd_per_s * MONTH_S,
         arithmetic=tuple(_arithmetic(row, served, container, usd_per_s)),
         source="the serverless study's unit prices",
-        note="seconds of use alone, as if the platform were as fast as what was measured",
+        note="the run's seconds alone, busy or not, as if the platform were as fast as what was "
+        "measured",
     )
 
 

@@ -32,12 +32,27 @@ class Stages:
 def each(measure: Measure, loads: Iterable[Load]) -> Stages:
     """Every one of `loads`; the last stands for all."""
     stages: list[Stage] = []
+    stopped = False
     for load in loads:
-        done = measure(load)
-        stages.append(done.stage)
-        if done.stopped:
-            return Stages(stages=tuple(stages), chosen=len(stages) - 1, stopped=True)
-    return Stages(stages=tuple(stages), chosen=len(stages) - 1)
+        stopped = _stopped(measure, load, stages)
+        if stopped:
+            break
+    return Stages(stages=tuple(stages), chosen=len(stages) - 1, stopped=stopped)
+
+
+def _stopped(measure: Measure, load: Load, stages: list[Stage], name: str | None = None) -> bool:
+    """Adds one to `stages`; whether somebody stopped it.
+
+    Whoever does so between two runs loses none of those before; the first has none before it.
+    """
+    try:
+        done = measure(afresh(load, len(stages)), name=name)
+    except KeyboardInterrupt:
+        if not stages:
+            raise
+        return True
+    stages.append(done.stage)
+    return done.stopped
 
 
 def sweep(measure: Measure, load: Load, climb: Climb) -> Stages:
@@ -47,11 +62,12 @@ def sweep(measure: Measure, load: Load, climb: Climb) -> Stages:
     stopped = False
     while not stopped and (users := next_users(steps, climb)) is not None:
         warmup = max(load.warmup_requests, users) if load.warmup_requests else 0
-        done = measure(replace(load, kind="closed", concurrency=users, warmup_requests=warmup))
-        rate = done.stage.numbers.output_tokens_per_s
-        stages.append(done.stage)
-        steps.append(Step(users, rate.value if rate else None))
-        stopped = done.stopped
+        step = replace(load, kind="closed", concurrency=users, warmup_requests=warmup)
+        stopped = _stopped(measure, step, stages)
+        numbers = stages[-1].numbers
+        rate = numbers.output_tokens_per_s or numbers.requests_per_s
+        if len(stages) > len(steps):
+            steps.append(Step(users, rate.value if rate else None))
     at = best(steps, climb.growth)
     note = f"{steps[at].users} at once is the fewest with about the most throughput"
     return Stages(stages=tuple(stages), chosen=at, notes=(note,), stopped=stopped)
@@ -66,13 +82,17 @@ def search(measure: Measure, load: Load, limits: Search, share: float) -> Stages
     seen: list[Seen] = []
     while not isinstance(step := decide(seen, limits), Found):
         name = f"{step.rate:g}/s ({step.purpose})"
-        done = measure(_at(load, step.rate, len(stages)), name=name)
-        stages.append(done.stage)
-        if done.stopped:
+        if _stopped(measure, _at(load, step.rate), stages, name):
             note = "stopped before the search came to its end"
             return Stages(stages=tuple(stages), notes=(note,), stopped=True)
-        seen.append(Seen(step.rate, holds(done.stage, share)))
+        seen.append(Seen(step.rate, holds(stages[-1], share)))
     return Stages(stages=tuple(stages), chosen=_at_rate(seen, step), notes=(step.why,))
+
+
+def afresh(load: Load, nth: int) -> Load:
+    """With arrivals and texts of its own: a confirmation isn't a repetition, and a server that
+    caches prefixes doesn't know them from the load before."""
+    return replace(load, seed=load.seed + 1000 * nth)
 
 
 def holds(stage: Stage, share: float) -> bool:
@@ -90,12 +110,11 @@ LONGEST = 8.0
 """Times `duration_s` that a slow rate may take to come to that many."""
 
 
-def _at(load: Load, rate: float, nth: int) -> Load:
-    """Each measurement has arrivals of its own, so that a confirmation isn't a repetition."""
+def _at(load: Load, rate: float) -> Load:
     duration_s = load.duration_s
     if duration_s is not None:
         duration_s = min(max(duration_s, ENOUGH / rate), LONGEST * duration_s)
-    return replace(load, requests_per_s=rate, duration_s=duration_s, seed=load.seed + 1000 * nth)
+    return replace(load, requests_per_s=rate, duration_s=duration_s)
 
 
 def _at_rate(seen: list[Seen], found: Found) -> int:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pilotlight.bench.load import Load, LoadKind
+from pilotlight.bench.measure import Measured
 from pilotlight.bench.profile.goodput import Search
-from pilotlight.bench.profile.perform import Measure, Stages, each, search, sweep
+from pilotlight.bench.profile.perform import Measure, Stages, afresh, each, search, sweep
 from pilotlight.bench.profile.sweep import Climb
+from pilotlight.bench.report import Stage
 from pilotlight.bench.slo import Slo
 from pilotlight.errors import BenchError
 
@@ -44,24 +46,35 @@ def _sweep(profile: Profile, measure: Measure, slo: Slo | None) -> Stages:
 def _goodput(profile: Profile, measure: Measure, slo: Slo | None) -> Stages:
     if slo is None:
         raise BenchError("a goodput search needs a service level", hint="give --slo or --ttft")
-    load = profile.loads[0]
-    start = profile.start_per_s or _alone_per_s(measure, load)
+    load, start = profile.loads[0], profile.start_per_s
+    if start is None:
+        alone = _alone(measure, load)
+        if alone.stopped:
+            note = "stopped before the search began"
+            return Stages(stages=(alone.stage,), notes=(note,), stopped=True)
+        start = _per_s(alone.stage)
     return search(measure, load, Search(start=start), slo.share)
 
 
 ALONE = 4
 """Requests of one user, to learn where a search begins."""
 
+BEYOND = 1000
+"""No search has so many loads: what that user asks is asked in none of them."""
 
-def _alone_per_s(measure: Measure, load: Load) -> float:
+
+def _alone(measure: Measure, load: Load) -> Measured:
     alone = replace(load, kind="closed", concurrency=1, duration_s=None, requests=ALONE)
-    done = measure(alone, name="one user, for a rate to begin at").stage
-    if done.numbers.e2e_ms is None or not done.numbers.e2e_ms.mean:
+    return measure(afresh(alone, BEYOND), name="one user, for a rate to begin at")
+
+
+def _per_s(alone: Stage) -> float:
+    if alone.numbers.e2e_ms is None or not alone.numbers.e2e_ms.mean:
         raise BenchError(
-            f"none of {ALONE} single requests was answered: {dict(done.numbers.errors)}",
+            f"none of {ALONE} single requests was answered: {dict(alone.numbers.errors)}",
             hint="look at the server's log",
         )
-    return 1000 / done.numbers.e2e_ms.mean
+    return 1000 / alone.numbers.e2e_ms.mean
 
 
 _Performer = Callable[[Profile, Measure, Slo | None], Stages]

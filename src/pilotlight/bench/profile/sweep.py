@@ -22,7 +22,8 @@ class Climb:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What `users` at once got, in tokens a second; None where nobody was answered."""
+    """What `users` at once got, in tokens a second, or in answers where a server doesn't count
+    tokens; None where nobody was answered."""
 
     users: int
     throughput: float | None

@@ -71,7 +71,6 @@ def _numbers(run: Tree) -> Numbers:
         requests_per_s=_mean(figures, "requests_per_second"),
         output_tokens_per_s=_mean(figures, "output_tokens_per_second"),
         total_tokens_per_s=_mean(figures, "tokens_per_second"),
-        concurrency=number(_successful(figures, "request_concurrency"), "mean"),
     )
 
 
@@ -128,7 +127,8 @@ def _load(strategy: Tree) -> Load | None:
 def _columns(run: Tree) -> Columns:
     """Of the requests that the file keeps: GuideLLM keeps all, a sample or none."""
     found = part(run, "requests").get("successful")
-    kept = [one for one in found or () if _times_of(one)]
+    # The file has them in the order in which they ended.
+    kept = sorted((one for one in found or () if _times_of(one)), key=_times_of)
     kept = kept[:: max(-(-len(kept) // MOST_ROWS), 1)]
     start = number(run, "start_time") or min((_times_of(one)[0] for one in kept), default=0.0)
     spans = [_times_of(one) for one in kept]

@@ -42,8 +42,7 @@ def reports_of(document: Mapping[str, Any], source: str) -> tuple[Report, ...]:
         )
     try:
         stages = tuple(
-            replace(stage, metrics=run.metrics)
-            for stage, run in zip(reader.stages(document), runs, strict=True)
+            _told(stage, run) for stage, run in zip(reader.stages(document), runs, strict=True)
         )
         subject = reader.tested(document)
     except (KeyError, TypeError, AttributeError) as error:
@@ -52,3 +51,9 @@ def reports_of(document: Mapping[str, Any], source: str) -> tuple[Report, ...]:
             hint="name the file as the tool wrote it",
         ) from error
     return (Report(tool=runs[0].tool, subject=subject, stages=stages),)
+
+
+def _told(stage: Stage, run: reported.Reported) -> Stage:
+    """With what the planner reads of the same run."""
+    numbers = replace(stage.numbers, concurrency=run.concurrency)
+    return replace(stage, metrics=run.metrics, numbers=numbers)

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from pilotlight.bench.figures import Distribution, Estimate
+from pilotlight.planner.reported import number, part
+
+__all__ = ["Tree", "distribution", "estimate", "number", "part", "text", "whole"]
 
 Tree = Mapping[str, Any]
 
 NAMES = {"p50": ("p50", "median"), "p90": ("p90",), "p95": ("p95",), "p99": ("p99",)}
 """What percentiles are called in files."""
-
-
-def part(found: Any, *path: str) -> Tree:
-    """What lies there, or nothing."""
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def number(found: Tree, *names: str) -> float | None:
-    """The first of `names` that holds one; NaN and infinity are none."""
-    for name in names:
-        value = found.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    return None
 
 
 def text(found: Tree, *names: str) -> str | None:

@@ -27,7 +27,9 @@ def tested(document: Tree) -> Tested:
 
 
 def stages(document: Tree) -> Iterator[Stage]:
-    done, failed = whole(document, "completed"), whole(document, "failed")
+    done = whole(document, "completed")
+    # Its older versions leave out how many failed, but not how many there were.
+    failed = whole(document, "failed") or max(whole(document, "num_prompts") - done, 0)
     ttft = _figure(document, "ttft", done)
     yield Stage(
         name="vllm bench serve",
@@ -50,7 +52,6 @@ def stages(document: Tree) -> Iterator[Stage]:
             output_tokens_per_s=estimate(number(document, "output_throughput")),
             total_tokens_per_s=estimate(number(document, "total_token_throughput")),
             goodput_per_s=estimate(number(document, "request_goodput")),
-            concurrency=number(document, "max_concurrency"),
         ),
     )
 

@@ -15,6 +15,9 @@ from pilotlight.bench.statistics.quantiles import quantile
 from pilotlight.bench.statistics.student import NORMAL_975, mean_of, t_975
 
 RESAMPLES = 1000
+FEWEST_RUNS = 3
+"""From so many on, runs are what repeats."""
+
 MOST_BLOCKS = 64
 """More don't change the bounds, and cost."""
 
@@ -110,7 +113,7 @@ def rate(value: float, runs: Sequence[Sequence[float]]) -> Estimate:
     with fewer, blocks of slices are drawn. No bounds where there are less than eight blocks.
     """
     held = [run for run in runs if run]
-    if len(held) >= 3:
+    if len(held) >= FEWEST_RUNS:
         found = mean_of([fmean(run) for run in held])
     else:
         found = _block_mean([one for run in held for one in run])

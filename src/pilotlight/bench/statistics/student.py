@@ -18,10 +18,13 @@ _T_975 = (
 
 
 def t_975(freedom: int) -> float:
-    """Beyond 30 degrees the first term of the expansion about the normal is exact to 0.001."""
+    """Beyond 30 degrees by the expansion about the normal (Abramowitz and Stegun, 26.7.5): two of
+    its terms are exact to 0.001."""
     if freedom <= len(_T_975):
         return _T_975[freedom - 1]
-    return NORMAL_975 + (NORMAL_975**3 + NORMAL_975) / (4 * freedom)
+    z = NORMAL_975
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

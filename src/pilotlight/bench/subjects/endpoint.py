@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pilotlight.bench.subjects.asking import Endpoint, ask, asked
 from pilotlight.bench.subjects.subject import Subject
@@ -18,17 +18,39 @@ def base_url(text: str) -> str:
     """Without the final slash or the ``/v1`` that clients carry.
 
     Raises:
-        BenchError: it is no address, or it holds credentials.
+        BenchError: it is no address, or it holds credentials, which aren't shown.
     """
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BenchError(f"{text!r} is no address of a server", hint="write http://HOST:PORT")
-    if parts.username is not None:
+    parts = _split(text)
+    if parts is not None and parts.username is not None:
         raise BenchError(
             f"the address of {parts.hostname} holds credentials",
             hint="put the key into PILOTLIGHT_API_KEY",
         )
+    if parts is None or not _can_be_reached(parts):
+        raise BenchError(f"{text!r} is no address of a server", hint="write http://HOST:PORT")
+    if parts.query or parts.fragment:
+        raise BenchError(
+            f"the address of {parts.hostname} has more than a path",
+            hint="write http://HOST:PORT or http://HOST:PORT/PATH",
+        )
     return text.rstrip("/").removesuffix("/v1")
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        return urlsplit(text)
+    except ValueError:  # such as a bracket that isn't closed
+        return None
+
+
+def _can_be_reached(parts: SplitResult) -> bool:
+    """Host, port and path can be written into a request."""
+    try:
+        host, port = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    plain = parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
+    return parts.scheme in ("http", "https") and bool(host) and port != 0 and plain
 
 
 def described(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,17 @@ from pilotlight.config import Settings
 from pilotlight.core import ModelRef
 
 
+def wire_name(name: str) -> str:
+    """As clients may write it in a request and a file as a key."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One model on one engine with these options, as a configuration file has it."""
 
     name: str
-    """Of the model on the wire, and of the subject."""
+    """Of the model on the wire, and of the subject unless that is called otherwise."""
 
     ref: str
     engine: str = "llamacpp"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -78,19 +78,21 @@ def _read(entry: Any, number: int, most: int | None) -> Iterator[Ask]:
     batched: Kind | None = None
     if "body" in fields:
         batched = _kind_of(fields.get("url"))
-        fields = {**fields.pop("body"), "group": fields.get("group", "")}
+        fields = {**fields["body"], "group": fields.get("group", "")}
     # The run says which model is asked and how it answers.
     for name in ("model", "stream", "stream_options"):
         fields.pop(name, None)
     own = msgspec.convert({name: fields.pop(name) for name in _OWN if name in fields}, _Own)
-    limits = (fields.pop("max_tokens", None), fields.pop("max_completion_tokens", None), most)
-    limit = next((int(one) for one in limits if one is not None), None)
+    limits = (own.max_tokens, own.max_completion_tokens, most)
+    asked = batched or own.kind
+    if asked == "completions":
+        _refuse_chat(entry.get("body", entry))
     for turn, (content, said) in enumerate(_contents(fields)):
         yield Ask(
-            kind=batched or own.kind or ("completions" if said is None else "chat"),
+            kind=asked or ("completions" if said is None else "chat"),
             content=content,
             system=own.system,
-            max_tokens=limit,
+            max_tokens=next((limit for limit in limits if limit is not None), None),
             group=own.group,
             session=own.session or (f"line {number}" if turn or "turns" in entry else None),
             turn=own.turn + turn,
@@ -100,14 +102,28 @@ def _read(entry: Any, number: int, most: int | None) -> Iterator[Ask]:
         )
 
 
+def _refuse_chat(fields: Mapping[str, Any]) -> None:
+    """Of a bare prompt these would be left out without a word."""
+    for name in ("messages", "turns", "system"):
+        if name in fields:
+            raise ValueError(f"{PATHS['completions']} has no {name}")
+
+
+_Limit = Annotated[int, msgspec.Meta(ge=1)]
+_Whole = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class _Own(msgspec.Struct, frozen=True):
     kind: Kind | None = None
     system: str | None = None
     group: str = ""
     session: str | None = None
-    turn: int = 0
-    think_s: float = 0.0
-    at_s: float | None = None
+    turn: _Whole = 0
+    think_s: _Seconds = 0.0
+    at_s: _Seconds | None = None
+    max_tokens: _Limit | None = None
+    max_completion_tokens: _Limit | None = None
 
 
 _OWN = _Own.__struct_fields__
@@ -122,21 +138,28 @@ def _contents(fields: dict[str, Any]) -> Iterator[tuple[Content, Mapping[str, An
     [name] = given
     value = fields.pop(name)
     if name == "turns":
-        yield from ((_text(turn), {}) for turn in value)
+        yield from ((_text(turn), {}) for turn in _list(value, "turns"))
     elif name == "messages":
         yield _last_words(value), {"messages": value}
     elif isinstance(value, list):
-        yield msgspec.convert(value, tuple[int, ...]), None
+        yield msgspec.convert(_list(value, "token ids"), tuple[int, ...]), None
     else:
         yield _text(value), {}
 
 
 def _last_words(messages: Any) -> str:
     """What a whole conversation ends with; the conversation itself is sent as it stands."""
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("messages is no list of messages")
+    for message in _list(messages, "messages"):
+        if not isinstance(message, dict):
+            raise ValueError(f"{message!r} is no message")
     content = messages[-1].get("content")
     return content if isinstance(content, str) else ""
+
+
+def _list(value: Any, of: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{value!r} is no list of {of}")
+    return value
 
 
 def _text(value: Any) -> str:

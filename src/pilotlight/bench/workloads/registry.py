@@ -87,6 +87,11 @@ def check(asked: str | Mapping[str, Any] | WorkloadSpec) -> WorkloadSpec:
     return spec
 
 
+def counts(asked: str | Mapping[str, Any] | WorkloadSpec) -> bool:
+    """Whether what is made depends on whose tokens they are. Raises as `check` does."""
+    return KINDS[check(asked).kind].counts
+
+
 async def prepare(
     asked: str | Mapping[str, Any] | WorkloadSpec,
     *,

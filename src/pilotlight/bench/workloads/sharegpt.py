@@ -120,8 +120,9 @@ def _pairs(entry: Any) -> tuple[_Pair, ...]:
     """Questions with the answers that follow them; a conversation ends where that order does."""
     if not isinstance(entry, dict):
         return ()
-    said = entry.get("conversations") or entry.get("messages") or ()
-    lines = [line for line in map(_line, said) if line is not None]
+    said = entry.get("conversations") or entry.get("messages")
+    known = map(_line, said if isinstance(said, list) else ())
+    lines = [line for line in known if line is not None]
     if lines and lines[0][0] == "assistant":  # an answer to what the file doesn't have
         lines = lines[1:]
     pairs = []
@@ -133,6 +134,8 @@ def _pairs(entry: Any) -> tuple[_Pair, ...]:
 
 
 def _line(said: Any) -> tuple[str, str] | None:
-    role = ROLES.get(said.get("from", said.get("role", "")))
+    if not isinstance(said, dict):
+        return None
+    role = ROLES.get(str(said.get("from", said.get("role", ""))))
     text = said.get("value", said.get("content"))
     return (role, text) if role and isinstance(text, str) and text.strip() else None

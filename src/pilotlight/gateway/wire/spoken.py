@@ -1,11 +1,13 @@
-"""How much of an answer was there when it was broken off, by the events of its stream.
+"""How much of an answer was there that no engine counted to its end, by the events of its stream.
 
-Engines send an event for each token, or for a few, behind some that say no text yet: a role, a
-message's start. So it is a count of tokens at least, and of exactly those for most.
+Engines send an event for each token, or for a few, between some that say no text: a role, a
+message's start, why it stopped. So it is a count of tokens at least, and of exactly those for most.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -22,36 +24,37 @@ def has_ended(tail: bytes) -> bool:
     return any(b"\n" + event in lines for event in _LAST_EVENTS)
 
 
-def spoken_events(head: bytes, events: int) -> int:
-    """Of `events` those that may say something; `head` is the first that was read of the answer."""
-    return max(0, events - _silent(head))
+def spoken_events(head: bytes, tail: bytes, events: int) -> int:
+    """Of `events` those that may say something; `head` is the first that was read of the answer,
+    `tail` the last."""
+    return max(0, events - _silent(_whole(head)) - _silent(reversed(_whole(tail))))
 
 
-def _silent(head: bytes) -> int:
-    """Events at the start that say nothing."""
-    count = 0
-    whole, _, _ = head.replace(b"\r\n", b"\n").rpartition(b"\n\n")
-    for event in whole.split(b"\n\n"):
-        if _says(event):
-            break
-        count += 1
-    return count
+def _whole(part: bytes) -> list[bytes]:
+    """The events that end in it."""
+    return part.replace(b"\r\n", b"\n").split(b"\n\n")[:-1]
+
+
+def _silent(events: Iterable[bytes]) -> int:
+    """Those before the first that says something."""
+    return sum(1 for _ in takewhile(lambda event: not _says(event), events))
 
 
 def _says(event: bytes) -> bool:
     data = _data(event)
     if not isinstance(data, dict):
-        return data is not None
+        return data is not None and data != b"[DONE]"
     if isinstance(data.get("choices"), list):
         return any(_says_choice(choice) for choice in data["choices"])
-    return str(data.get("type", ".delta")).endswith("delta")
+    kind = str(data.get("type", ".delta"))
+    return kind.endswith("delta") and kind != "message_delta"  # that one says why it stopped
 
 
 def _data(event: bytes) -> Any:
     """None for an event without any, such as a comment."""
     lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
-    text = b"\n".join(line.removeprefix(b"data:") for line in lines)
-    if not text.strip():
+    text = b"\n".join(line.removeprefix(b"data:") for line in lines).strip()
+    if not text:
         return None
     try:
         return msgspec.json.decode(text)

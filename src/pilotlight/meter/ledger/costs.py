@@ -50,6 +50,9 @@ class Row:
     unpriced: int
     """Requests whose dollars nobody knows."""
 
+    priced_output: int
+    """Output tokens of those whose dollars are known, events of broken answers among them."""
+
     idle_uj: int = 0
     """Its part of what was idle."""
 
@@ -158,6 +161,7 @@ def _row(
         sources=tuple(sorted({group.source for group, _ in parts if group.source})),
         unmetered=sum(sums.requests for group, sums in parts if not group.source),
         unpriced=sum(sums.requests for group, sums in parts if not group.basis),
+        priced_output=sum(sums.output_tokens for group, sums in parts if group.basis),
         idle_uj=energy.by.get(name, 0),
         idle_picousd=dollars.by.get(name, 0),
     )

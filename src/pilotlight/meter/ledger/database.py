@@ -12,6 +12,7 @@ process is killed in between, and whoever reads it.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -39,6 +40,7 @@ FILE = "ledger.sqlite3"
 JOURNAL = "journal"
 
 _BUSY_S = 30.0
+_AGAIN_S = 0.01
 _FORGOTTEN_S = 86400.0
 """For so long it is known how far a segment was read that is gone: somebody may still hold what
 was in it, and has to know that it was counted."""
@@ -71,7 +73,7 @@ _SUMS: Mapping[str, str] = {
     "answered": f"sum(outcome = '{ANSWERED}')",
     "cancelled": f"sum(outcome = '{CANCELLED}')",
     "prompt_tokens": f"sum(iif({_OURS}, 0, ifnull(prompt_tokens, 0)))",
-    "cached_tokens": "sum(ifnull(cached_tokens, 0))",
+    "cached_tokens": f"sum(iif({_OURS}, 0, ifnull(cached_tokens, 0)))",
     "completion_tokens": f"sum(iif({_OURS}, 0, ifnull(completion_tokens, 0)))",
     "event_prompt_tokens": f"sum(iif({_OURS}, ifnull(prompt_tokens, 0), 0))",
     "event_tokens": f"sum(iif({_OURS}, ifnull(completion_tokens, 0), 0))",
@@ -89,23 +91,22 @@ def _columns(names: Sequence[str], of: Mapping[str, str]) -> str:
     return ", ".join(of[name] for name in names)
 
 
-def _added(keys: Sequence[str], sums: Sequence[str]) -> str:
+def _add_to(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
+    """A statement: a row of it is new, or added to the one with its keys."""
+    names = (*keys, *sums)
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in sums)
-    return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+    )
 
 
 _SUM_UP = (
     f"SELECT {_columns(Group._fields, _GROUP)}, {_columns(FIELDS, _SUMS)} FROM requests "
     f"WHERE rowid > ? GROUP BY {', '.join(map(str, range(1, len(Group._fields) + 1)))}"
 )
-_ADD_HOURS = (
-    f"INSERT INTO hours ({', '.join((*Group._fields, *FIELDS))}) "
-    f"{_SUM_UP} {_added(Group._fields, FIELDS)}"
-)
-_ADD_IDLE = (
-    f"INSERT INTO idle ({', '.join((*IdleGroup._fields, *IDLE_FIELDS))}) "
-    f"VALUES ({', '.join('?' * 5)}) {_added(IdleGroup._fields, IDLE_FIELDS)}"
-)
+_ADD_HOURS = _add_to("hours", Group._fields, FIELDS)
+_ADD_IDLE = _add_to("idle", IdleGroup._fields, IDLE_FIELDS)
 _ROW = f"({', '.join('?' * len(_COLUMNS))})"
 _MOST_ROWS = 1000
 """In one statement. Each takes the interpreter from the event loop and gives it back, and where
@@ -135,7 +136,7 @@ class Database:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             db = _connect(f"{path.absolute().as_uri()}?mode=rwc")
-            db.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut
             path.chmod(0o600)
             _prepare(db, path)
@@ -194,9 +195,10 @@ class Database:
             rows = requests[first : first + at_once]
             values = ", ".join([_ROW] * len(rows))
             self._db.execute(f"INSERT INTO requests VALUES {values}", [*chain(*rows)])
-        self._db.execute(_ADD_HOURS, (last,))
+        sums_by_group = self._db.execute(_SUM_UP, (last,)).fetchall()
+        self._db.executemany(_ADD_HOURS, sums_by_group)
         books = Books.empty()
-        for row in self._db.execute(_SUM_UP, (last,)):
+        for row in sums_by_group:
             books.put(*_of_group(row))
         for idle in (line for line in lines if isinstance(line, Idle)):
             group, sums = _of_idle(idle)
@@ -227,13 +229,26 @@ def _connect(uri: str) -> sqlite3.Connection:
     )
 
 
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Where another server switches it on at the same time, SQLite says so and doesn't wait."""
+    last_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > last_s:
+                raise
+            time.sleep(_AGAIN_S)
+
+
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if version(db) == 0:
-        try:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        except sqlite3.OperationalError:
-            if version(db) == 0:  # else another server made it at the same time
-                raise
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            if version(db) == 0:  # else another server has made it meanwhile
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
     require_known(db, path)
 
 

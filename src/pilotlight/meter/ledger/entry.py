@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,10 @@ CANCELLED = "cancelled"
 
 PICO = 10**12
 MICRO = 10**6
+
+Units = Annotated[int, msgspec.Meta(ge=0, le=10**16)]
+"""Tokens, or joules and dollars in their parts: $10,000 for one request, and sums of hundreds, are
+within SQLite's 64 bits."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request"):
@@ -45,24 +49,24 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """``answered``, ``cancelled`` by its client, or the code of the error that ended it."""
 
     counted: Counted | None = None
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Units | None = None
+    cached_tokens: Units | None = None
+    completion_tokens: Units | None = None
     queue_s: float | None = None
     """From arrival to its slot, loading included; None for one that never got one."""
 
     engine_s: float = 0.0
     """From its slot to its end."""
 
-    energy_uj: int | None = None
+    energy_uj: Units | None = None
     """Of the time on the engine."""
 
-    load_uj: int | None = None
+    load_uj: Units | None = None
     """Its part of the load it waited for."""
 
     energy_source: EnergySource | None = None
-    cost_picousd: int | None = None
-    load_picousd: int | None = None
+    cost_picousd: Units | None = None
+    load_picousd: Units | None = None
     cost_basis: Basis | None = None
 
 
@@ -73,9 +77,9 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="i
     """When it ended, since the epoch."""
 
     seconds: float
-    energy_uj: int | None = None
+    energy_uj: Units | None = None
     energy_source: EnergySource | None = None
-    cost_picousd: int | None = None
+    cost_picousd: Units | None = None
 
 
 Line = Entry | Idle

@@ -39,6 +39,8 @@ class Journal:
         self._number = 0
         self._refused: deque[bytes] = deque()
         self.lost = 0
+        self._file: int | None = None
+        self._bytes = 0
         self._begin()
 
     def append(self, line: bytes) -> None:
@@ -49,16 +51,20 @@ class Journal:
             self._keep(line)
 
     def close(self) -> None:
+        """What is appended yet goes into a new segment, for whoever serves next."""
         if self._refused:
             self._retry()
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @property
     def refused(self) -> int:
         """Lines that wait for the disk to take them."""
         return len(self._refused)
 
-    def _begin(self) -> None:
+    def _begin(self) -> int:
+        """The file of a new segment."""
         path = self._directory / f"{time.time_ns():020d}-{os.getpid()}-{self._number}{_SUFFIX}"
         unnamed = path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -67,25 +73,29 @@ class Journal:
         os.rename(unnamed, path)  # locked before a reader finds it, who would remove it else
         self._file, self._bytes = file, 0
         self._number += 1
+        return file
 
     def _write(self, line: bytes) -> bool:
         try:
-            if self._bytes >= self._segment_bytes:
-                self._next()
-            written = os.write(self._file, line)
+            file = self._file
+            if file is None or self._bytes >= self._segment_bytes:
+                file = self._next()
+            written = os.write(file, line)
             if written < len(line):  # a full disk took a part: half a line is no line
-                os.ftruncate(self._file, self._bytes)
+                os.ftruncate(file, self._bytes)
                 raise OSError(f"{written} of {len(line)} bytes were written")
         except OSError as error:
-            log.error("the ledger's journal in %s: %s", self._directory, error)
+            if not self._refused:  # once, not for each line: that would fill the disk all the more
+                log.error("the ledger's journal in %s: %s", self._directory, error)
             return False
         self._bytes += len(line)
         return True
 
-    def _next(self) -> None:
-        full = self._file
-        self._begin()
-        os.close(full)  # and with it the lock: its reader may remove it
+    def _next(self) -> int:
+        full, file = self._file, self._begin()
+        if full is not None:
+            os.close(full)  # and with it the lock: its reader may remove it
+        return file
 
     def _keep(self, line: bytes) -> None:
         self._refused.append(line)
@@ -96,6 +106,8 @@ class Journal:
     def _retry(self) -> None:
         while self._refused and self._write(self._refused[0]):
             self._refused.popleft()
+        if not self._refused:
+            log.warning("the ledger's journal in %s is written again", self._directory)
 
 
 @dataclass(frozen=True, slots=True)

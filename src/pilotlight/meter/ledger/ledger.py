@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from pilotlight.config import LedgerSettings
 from pilotlight.meter.ledger.clerk import Clerk
@@ -26,8 +27,7 @@ IDLE_S = 10.0
 """Idle times are written together, this often: what a kill can lose of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What one request cost: on the engine, and for its part of a load. Unknown is None."""
 
     energy_uj: int | None
@@ -49,8 +49,7 @@ def _whole(run: int | None, load: int | None, unit: int) -> float | None:
     return None if run is None or load is None else (run + load) / unit
 
 
-@dataclass(slots=True)
-class Tab:
+class Tab(msgspec.Struct, eq=False):
     """One request's use of the machine, while it lasts."""
 
     model: str
@@ -83,10 +82,14 @@ class Ledger:
         self._power = None if total is None else Power(total)
         self._open: tuple[Journal, Clerk] | None = None
         self._closed = False
-        joules = self._joules(now())
+        self._source: EnergySource | None = None
+        """Of the joules that are known; those of dark times aren't, whoever told the rest."""
+
+        now_s = now()
+        joules = self._joules(now_s)
         self._dark = joules is None
-        self._shares = Shares(self._rate, now(), joules)
-        self._idle_s = now()
+        self._shares = Shares(self._rate, now_s, joules)
+        self._idle_s = now_s
 
     def begin(self) -> None:
         """Raises ConfigError: the directory can't be written, or what is there is no ledger."""
@@ -144,7 +147,7 @@ class Ledger:
     def tick(self) -> None:
         """Write down what was idle up to now."""
         self._advance()
-        self._write_idle()
+        self._write_idle(self._now())
 
     def close(self) -> None:
         """Blocks until all is in the ledger. Idempotent."""
@@ -163,62 +166,59 @@ class Ledger:
             tab.load = tab.mark = None
 
     def _joules(self, now_s: float) -> float | None:
-        return None if self._power is None else self._power.joules(now_s)
+        if self._power is None:
+            return None
+        joules = self._power.joules(now_s)
+        if joules is not None:
+            self._source = self._power.source
+        return joules
 
     def _advance(self) -> None:
         now_s = self._now()
         joules = self._joules(now_s)
         dark = joules is None
-        if dark and not self._dark:
-            self._write_idle()
-        self._shares.advance(now_s, joules)
         # What was idle while nobody knew the joules is written by itself: it would hide the rest's.
+        if dark and not self._dark:
+            self._write_idle(now_s)
+        self._shares.advance(now_s, joules)
         if now_s - self._idle_s >= IDLE_S or (self._dark and not dark):
-            self._write_idle()
+            self._write_idle(now_s)
         self._dark = dark
 
-    def _write_idle(self) -> None:
-        self._idle_s = self._now()
+    def _write_idle(self, now_s: float) -> None:
+        self._idle_s = now_s
         idle = self._shares.drain_idle()
         if idle.seconds > 0:
-            energy_uj = self._uj(idle)
-            source = self._source if energy_uj is not None else None
+            source = self._source_of(idle.dark_s)
+            priced = self._prices(idle.dark_s)
             self._write(
                 Idle(
                     at_s=self._wall(),
                     seconds=idle.seconds,
-                    energy_uj=energy_uj,
+                    energy_uj=None if source is None else round(idle.joules * MICRO),
                     energy_source=source,
-                    cost_picousd=self._picousd(idle),
+                    cost_picousd=round(idle.usd * PICO) if priced else None,
                 )
             )
 
     def _charge(self, tab: Tab) -> Charge:
         used, waited = tab.used, tab.waited
-        both = used if waited is NOTHING else used.plus(waited)
-        known = self._uj(both) is not None
-        paid = self._picousd(both) is not None
+        dark_s = used.dark_s + waited.dark_s
+        source, priced = self._source_of(dark_s), self._prices(dark_s)
         return Charge(
-            energy_uj=self._uj(used) if known else None,
-            load_uj=self._uj(waited) if known else None,
-            source=self._source if known else None,
-            cost_picousd=self._picousd(used) if paid else None,
-            load_picousd=self._picousd(waited) if paid else None,
+            energy_uj=None if source is None else round(used.joules * MICRO),
+            load_uj=None if source is None else round(waited.joules * MICRO),
+            source=source,
+            cost_picousd=round(used.usd * PICO) if priced else None,
+            load_picousd=round(waited.usd * PICO) if priced else None,
         )
 
-    @property
-    def _source(self) -> EnergySource | None:
-        return None if self._power is None else self._power.source
+    def _source_of(self, dark_s: float) -> EnergySource | None:
+        """Of joules in whose time there was so much of which nobody can tell."""
+        return None if dark_s > 0 else self._source
 
-    def _uj(self, taken: Taken) -> int | None:
-        if self._source is None or taken.dark_s > 0:
-            return None
-        return round(taken.joules * MICRO)
-
-    def _picousd(self, taken: Taken) -> int | None:
-        if not self._rate.known or (self._rate.usd_per_joule is not None and taken.dark_s > 0):
-            return None
-        return round(taken.usd * PICO)
+    def _prices(self, dark_s: float) -> bool:
+        return self._rate.known and (dark_s <= 0 or self._rate.usd_per_joule is None)
 
     def _write(self, line: Line) -> None:
         if self._open is None:

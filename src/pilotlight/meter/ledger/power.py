@@ -10,6 +10,9 @@ from pilotlight.metrics import EnergySource
 AHEAD_S = 1.0
 """How far the last sample is carried on: a meter that hangs must not charge for ever."""
 
+STALE_S = 30.0
+"""Without a sample for so long nobody can tell; a meter takes one every four seconds at least."""
+
 
 class Total(Protocol):
     """As `meter.meter.Total`: joules since the meter began, as of its last sample."""
@@ -39,14 +42,15 @@ class Power:
     def joules(self, now_s: float) -> float | None:
         """Times are the meter's clock. None while the meter can't tell."""
         total = self._total()
-        if total.gross_j is None:
+        if total.gross_j is None or now_s - total.at_s > STALE_S:
             self.source = None
             return None
         if total.at_s > self._at_s:
             if self._at_s:
-                self._watts = (total.gross_j - self._joules) / (total.at_s - self._at_s)
+                watts = (total.gross_j - self._joules) / (total.at_s - self._at_s)
+                self._watts = max(0.0, watts)
             self._at_s, self._joules = total.at_s, total.gross_j
         self.source = total.source
-        ahead_s = min(max(0.0, now_s - self._at_s), AHEAD_S)
-        self._told_j = max(self._told_j, self._joules + max(0.0, self._watts) * ahead_s)
+        ahead_s = min(now_s - self._at_s, AHEAD_S)
+        self._told_j = max(self._told_j, self._joules + self._watts * ahead_s)
         return self._told_j

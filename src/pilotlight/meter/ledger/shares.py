@@ -12,13 +12,13 @@ subtractions however many run beside it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from pilotlight.meter.ledger.rate import Rate
 
 
-class Taken(NamedTuple):
-    """A part of what the machine took."""
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A part of what the machine took. A struct, for each request makes a few of them."""
 
     seconds: float = 0.0
     joules: float = 0.0
@@ -91,26 +91,19 @@ class Shares:
 
     def advance(self, now_s: float, joules: float | None) -> None:
         """`joules` are those since the beginning; None where nobody can tell."""
-        seconds = now_s - self._now_s
-        if seconds <= 0 and joules == self._joules:
+        passed_s = max(0.0, now_s - self._now_s)
+        if not passed_s and joules == self._joules:
             return
-        spent, dark_s = 0.0, max(0.0, seconds)
+        spent, dark_s = 0.0, passed_s
         if joules is not None and self._joules is not None:
             spent, dark_s = joules - self._joules, 0.0
-        passed_s = max(0.0, seconds)
-        users = self._users or 1
-        gone = self._level if self._users else self._idle
-        more = Taken(
-            gone.seconds + passed_s / users,
-            gone.joules + spent / users,
-            gone.usd + self._rate.usd(passed_s, spent) / users,
-            gone.dark_s + dark_s / users,
-        )
+        taken = Taken(passed_s, spent, self._rate.usd(passed_s, spent), dark_s)
         if self._users:
-            self._level = more
+            self._level = self._level.plus(taken.over(self._users))
         else:
-            self._idle = more
-        self._now_s, self._joules = max(now_s, self._now_s), joules
+            self._idle = self._idle.plus(taken)
+        self._now_s += passed_s
+        self._joules = joules
 
     def enter(self) -> Taken:
         """A request is on an engine. The mark is what `leave` wants of it."""

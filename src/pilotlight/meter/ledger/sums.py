@@ -56,6 +56,11 @@ class Sums:
     cost_picousd: int = 0
     load_picousd: int = 0
 
+    @property
+    def output_tokens(self) -> int:
+        """By whoever counted them."""
+        return self.completion_tokens + self.event_tokens
+
     def plus(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, name) + getattr(other, name) for name in FIELDS))
 
@@ -70,6 +75,8 @@ FIELDS = tuple(field.name for field in fields(Sums))
 
 @dataclass(frozen=True, slots=True)
 class IdleSums:
+    """Joules and dollars are those that are known; none where nobody could tell any."""
+
     seconds_ms: int = 0
     energy_uj: int = 0
     cost_picousd: int = 0
