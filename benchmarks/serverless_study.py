@@ -81,9 +81,7 @@ class Inside:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serverless_study")
-    parser.add_argument(
-        "--server", type=Path, help="a llama-server, to be measured beside the wheel"
-    )
+    parser.add_argument("--server", help="a llama-server, in place of the wheel")
     parser.add_argument("--at-once", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
@@ -130,19 +128,19 @@ def _inside(asked: Inside) -> Sequence[Row]:
         directory=asked.path("ground"), store=asked.path("store"), engines=asked.path("engines")
     )
     prompts = _as_long_as(_answers(asked, ground))
+    engine, recipe = _recipe(asked)
     return [
         _row(engine, at_once, _measured(recipe, ground, prompts, at_once))
-        for engine, recipe in _recipes(asked)
         for at_once in asked.at_once
     ]
 
 
-def _recipes(asked: Inside) -> Iterator[tuple[str, Recipe]]:
+def _recipe(asked: Inside) -> tuple[str, Recipe]:
     shaped = Recipe(name="shaped", ref=str(asked.path("shaped.gguf")))
-    yield "xllamacpp wheel", replace(shaped, engines={"llamacpp": {"prefer": "wheel"}})
-    if asked.server is not None:
-        settings = {"prefer": "server", "server": asked.server}
-        yield "llama-server, built here", replace(shaped, engines={"llamacpp": settings})
+    if asked.server is None:
+        return "xllamacpp wheel", replace(shaped, engines={"llamacpp": {"prefer": "wheel"}})
+    settings = {"prefer": "server", "server": asked.server}
+    return "llama-server", replace(shaped, engines={"llamacpp": settings})
 
 
 def _answers(asked: Inside, ground: Ground) -> Run:
