@@ -25,14 +25,22 @@ SHAPE = Architecture(
 )  # fmt: skip
 """TinyLlama 1.1B's, but for the vocabulary: 717 MB."""
 
+LLAMA_1B = Architecture(
+    layers=19, hidden=2048, heads=32, kv_heads=8, head_dim=64, feed_forward=8192,
+    vocabulary=VOCABULARY, context=131072, tied=True,
+)  # fmt: skip
+"""Llama 3.2 1B's layers, and three more of them for its larger vocabulary: 1.26 billion weights."""
+
 _START_BYTES = 24  # magic, version and two counts
 _UINT32 = 4
 
 
-def write(tokenizer_of: Path, path: Path, architecture: Architecture = SHAPE) -> int:
+def write(
+    tokenizer_of: Path, path: Path, architecture: Architecture = SHAPE, mix: str = MIX
+) -> int:
     """Returns the file's size in bytes."""
     pairs, metadata = _metadata(tokenizer_of, architecture)
-    names = types(architecture, MIX)
+    names = types(architecture, mix)
     stored = [
         StoredTensor(each.name, each.shape, names[each.name]) for each in tensors(architecture)
     ]

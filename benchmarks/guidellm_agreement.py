@@ -25,7 +25,7 @@ from benchmarks.report import Figure, Goal, Report
 from benchmarks.spread import Spread, spread
 from benchmarks.upstream import upstream
 from pilotlight.bench.ask import Ask
-from pilotlight.bench.figures import Distribution, Estimate
+from pilotlight.bench.figures import Estimate
 from pilotlight.bench.load import Load
 from pilotlight.bench.numbers import Numbers
 from pilotlight.bench.report import Stage
@@ -64,8 +64,7 @@ class Figured:
 
 def _at(name: str, percentile: float) -> Callable[[Numbers], Estimate | None]:
     def of(numbers: Numbers) -> Estimate | None:
-        found: Distribution | None = getattr(numbers, name)
-        return found.at(percentile) if found is not None else None
+        return numbers.percentile(name, percentile)
 
     return of
 

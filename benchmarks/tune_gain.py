@@ -6,8 +6,8 @@
 The search runs as a user runs it, on the same llama-server. What it chose is then served by
 Pilotlight and measured in turns with `llama-server --model FILE` and nothing else: goodput with
 the same users, prompts and service level. The search's own comparison with Pilotlight's default
-is shown beside. Without a file of its own a model is written in its true shape with random
-weights, as large and as fast as the model; its answers are noise of the length asked for.
+is shown beside. The larger model has its true shape and random weights around the small one's
+tokenizer: as large and as fast, and its answers are noise of the length asked for.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks import grown_gguf
 from benchmarks.program import free_port, running
+from benchmarks.real_model import DEFAULT_REF
 from benchmarks.report import Figure, Goal, Report
 from benchmarks.spread import Spread, spread
-from pilotlight import catalog
 from pilotlight.bench.load import Load
 from pilotlight.bench.measure import measure, target_of
 from pilotlight.bench.slo import Slo
@@ -39,14 +40,16 @@ from pilotlight.bench.subjects.asking import Endpoint, asked
 from pilotlight.bench.subjects.endpoint import described
 from pilotlight.bench.workloads.registry import prepare
 from pilotlight.bench.workloads.workload import Workload
-from pilotlight.calibration import shaped_gguf
+from pilotlight.config import StoreSettings
+from pilotlight.core import ModelRef
 from pilotlight.errors import ServerUnreachableError
+from pilotlight.store.store import Store
 from pilotlight.tune.duel import ratio
 from pilotlight.tune.evidence import Evidence
 from pilotlight.tune.measured import outcome
 from pilotlight.tune.trial import Outcome
 
-MIXES = {"smollm2-135m": "Q4_0", "llama-3.2-1b": "Q4_0"}
+REAL, SHAPED = "smollm2-135m", "llama-3.2-1b"
 WORKLOAD = "distributed:input=uniform(32,160),output=uniform(32,96)"
 READY_S = 120.0
 
@@ -176,13 +179,14 @@ def figures(name: str, found: Evidence, sides: tuple[list[Outcome], ...]) -> Ite
         yield Figure(f"{name}: goodput over Pilotlight's defaults", "times", shown)
 
 
-def model_file(name: str, directory: Path, given: Sequence[Path]) -> Path:
-    """A file given whose name begins like the model's; else one of its shape."""
-    for path in given:
-        if path.name.lower().startswith(name):
-            return path
+def model_file(name: str, directory: Path) -> Path:
+    real = asyncio.run(
+        Store(directory / "store", StoreSettings()).resolve(ModelRef.parse(DEFAULT_REF))
+    ).path
+    if name == REAL:
+        return real
     path = directory / f"{name}.gguf"
-    shaped_gguf.write(path, catalog.load().models.find(name).architecture, MIXES[name])
+    grown_gguf.write(real, path, grown_gguf.LLAMA_1B, "Q4_0")
     return path
 
 
@@ -190,8 +194,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_gain", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--server", type=Path, required=True, help="the llama-server")
-    parser.add_argument("--model", nargs="+", choices=sorted(MIXES), default=sorted(MIXES))
-    parser.add_argument("--file", type=Path, nargs="*", default=[], help="GGUF files of models")
+    parser.add_argument("--model", nargs="+", choices=(REAL, SHAPED), default=(REAL, SHAPED))
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--ttft", type=float, default=1000.0, help="ms; 0: no limit")
     parser.add_argument("--tpot", type=float, default=100.0, help="ms; 0: no limit")
@@ -221,7 +224,7 @@ def main() -> int:
             directory=Path(directory),
         )
         for name in args.model:
-            path = model_file(name, Path(directory), args.file)
+            path = model_file(name, Path(directory))
             found = search(asked_for, name, path)
             sides = compare(asked_for, found, path)
             lines += figures(name, found, sides)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 from click.testing import CliRunner, Result
 
+from home import home as home
 from pilotlight.cli import cli
 
 from .server import ModelServer
@@ -17,18 +16,6 @@ from .server import ModelServer
 
 class Call(Protocol):
     def __call__(self, *args: str, input: str | None = None) -> Result: ...
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No setting, key, model or server of the user who runs the tests."""
-    for name in list(os.environ):
-        if name.startswith("PILOTLIGHT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -299,10 +299,11 @@ def test_more_load_never_makes_anything_faster(
     light, heavy = (at_load(setup, lengths, load * full, most) for load in sorted(loads))
     assert isinstance(light, Speed)
     assert isinstance(heavy, Speed)
+    # Between whole batches of experts it is interpolated: half a per cent for 2-token answers.
+    slack = 1e-2 if answered <= 8 else 2e-3
     for figure in ("ttft_ms", "ttft_tail_ms", "tpot_ms", "tpot_tail_ms"):
         before, after = (getattr(speed.metrics, figure).median for speed in (light, heavy))
-        # Between whole batches of experts it is interpolated: half a per cent for 2-token answers.
-        assert after >= before * (1 - 1e-2), figure
+        assert after >= before * (1 - slack), figure
     assert heavy.utilization >= light.utilization
 
 

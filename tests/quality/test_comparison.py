@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotlight.bench.statistics.bootstrap import wilson
 from pilotlight.quality.bound import least_kl_nats
-from pilotlight.quality.intervals import difference, mean_over_texts, share
+from pilotlight.quality.intervals import difference, mean_over_texts
 from pilotlight.quality.tasks import normalized
 
 WEIGHTS = st.lists(st.floats(0.001, 1), min_size=2, max_size=12)
@@ -54,10 +55,10 @@ def test_a_token_that_the_subject_does_not_tell_is_less_likely_than_any_it_told(
 
 
 def test_shares_have_wilsons_bounds() -> None:
-    found = share(8, 10)
+    found = wilson(8 / 10, 10)
     assert found.low == pytest.approx(0.4902, abs=1e-4)
     assert found.high == pytest.approx(0.9433, abs=1e-4)
-    perfect = share(20, 20)
+    perfect = wilson(20 / 20, 20)
     assert (perfect.value, perfect.high) == (1, 1)
     assert perfect.low == pytest.approx(0.8389, abs=1e-4)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pilotlight.bench.figures import Distribution, Estimate
+from pilotlight.bench.figures import Estimate
 from pilotlight.bench.likeness import cautions, pairs, refuse_unlike
 from pilotlight.bench.report import Report, Stage
 from pilotlight.bench.statistics.ratios import paired, ratio
@@ -139,16 +139,14 @@ def _latencies() -> Iterator[Figure]:
 
 def _number(name: str) -> Callable[[Stage], Estimate | None]:
     def of(stage: Stage) -> Estimate | None:
-        found: Estimate | None = getattr(stage.numbers, name)
-        return found
+        return stage.numbers.rate(name)
 
     return of
 
 
 def _percentile(name: str, at: float) -> Callable[[Stage], Estimate | None]:
     def of(stage: Stage) -> Estimate | None:
-        found: Distribution | None = getattr(stage.numbers, name)
-        return found.at(at) if found is not None else None
+        return stage.numbers.percentile(name, at)
 
     return of
 

@@ -63,6 +63,16 @@ class Numbers:
     concurrency: float | None = None
     """In flight, in the mean over the window."""
 
+    def rate(self, name: str) -> Estimate | None:
+        """One of the figures that have an interval, by its field's name."""
+        found: Estimate | None = getattr(self, name)
+        return found
+
+    def percentile(self, name: str, at: float) -> Estimate | None:
+        """One percentile, 0 to 100, of one of the distributions."""
+        found: Distribution | None = getattr(self, name)
+        return None if found is None else found.at(at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:

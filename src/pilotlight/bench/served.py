@@ -9,8 +9,7 @@ from pilotlight.bench.costs import Served
 from pilotlight.bench.numbers import Window
 from pilotlight.bench.record import Record
 from pilotlight.bench.run import Run
-
-Span = tuple[float, float]
+from pilotlight.meter.measuring import Span, seconds_of
 
 
 def served(
@@ -36,8 +35,8 @@ def served(
         output_tokens=_mean(record.output_tokens for record in ended),
         ttft_s=_mean(record.first_s and record.first_s - record.sent_s for record in ended),
         request_s=statistics.fmean(record.ended_s - record.sent_s for record in ended),
-        at_once=sum(_covered_s(lot) for lot in spans) / seconds,
-        busy_share=min(1.0, sum(_covered_s(lot) for lot in busy) / seconds),
+        at_once=sum(seconds_of(lot) for lot in spans) / seconds,
+        busy_share=min(1.0, sum(seconds_of(lot) for lot in busy) / seconds),
         busy_spans=sum(map(len, busy)),
         watts=watts,
     )
@@ -69,7 +68,3 @@ def _joined(spans: Iterable[Span]) -> Iterator[Span]:
         held = (begin_s, end_s)
     if held is not None:
         yield held
-
-
-def _covered_s(spans: Iterable[Span]) -> float:
-    return sum(end_s - begin_s for begin_s, end_s in spans)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +20,10 @@ from pilotlight.cli.command import ArgumentGroup, above
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
 from pilotlight.cli.interruption import stopped_alike
+from pilotlight.cli.live_view import live_view
 
 if TYPE_CHECKING:
     from pilotlight.bench.experiment import Experiment
-    from pilotlight.bench.live import Live
     from pilotlight.bench.report import Report
     from pilotlight.catalog import Catalog
     from pilotlight.config import Settings
@@ -118,7 +116,7 @@ def _measured(
 
     here = chosen.recipe is not None
     notes = chosen.planned.notes(survey() if here else None) if chosen.planned else ()
-    with _looking_on() as view, tools(flags, chosen_settings, catalog, view, starts=here) as ready:
+    with live_view() as view, tools(flags, chosen_settings, catalog, view, starts=here) as ready:
         view.say(
             f"starting {chosen.recipe.name} on {chosen.recipe.engine}"
             if chosen.recipe
@@ -129,14 +127,6 @@ def _measured(
                 view.say(f"cold start: {subject.cold_start.first_token_ms:.0f} ms to a token")
             report = conduct(what, subject, ready.for_subject(subject))
     return with_prediction(report, chosen.planned.predicted if chosen.planned else None, *notes)
-
-
-@contextlib.contextmanager
-def _looking_on() -> Iterator[Live]:
-    from pilotlight.bench.live import Live
-
-    with Live(sys.stderr) as view:
-        yield view
 
 
 for _below in (show, compare, matrix):

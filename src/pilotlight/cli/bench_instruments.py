@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pilotlight.cli.duration import span
+from pilotlight.cli.flags import with_options
 
 if TYPE_CHECKING:
     from pilotlight.bench.costs import Costs, Served
@@ -52,9 +53,7 @@ SETTINGS = (
 
 
 def instrument_flags(function: _F) -> _F:
-    for option in reversed(_FLAGS):
-        function = option(function)
-    return function
+    return with_options(function, _FLAGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from pilotlight.cli.command import Command
 from pilotlight.cli.exits import Exit
 from pilotlight.cli.flags import config_file, setting_flags, settings
 from pilotlight.cli.interruption import stopped_alike
+from pilotlight.cli.live_view import live_view
 from pilotlight.errors import BenchError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def matrix(
         directory = out or Path(
             closing.enter_context(tempfile.TemporaryDirectory(prefix="pilotlight-matrix-"))
         )
-        view = closing.enter_context(_view())
+        view = closing.enter_context(live_view())
         ready = closing.enter_context(tools(flags, chosen, catalog, view, starts=starts))
         opener = _opener(chosen, file)
         if keep:
@@ -232,11 +232,3 @@ def _json(reports: Sequence[Report]) -> str:
     import msgspec
 
     return msgspec.json.encode(reports).decode()
-
-
-@contextlib.contextmanager
-def _view() -> Iterator[Any]:
-    from pilotlight.bench.live import Live
-
-    with Live(sys.stderr) as view:
-        yield view

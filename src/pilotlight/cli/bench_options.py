@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pilotlight.cli.duration import duration, span
+from pilotlight.cli.flags import with_options
 
 if TYPE_CHECKING:
     from pilotlight.bench.experiment import Experiment
@@ -96,16 +97,11 @@ _SERVICE = (
 
 
 def experiment_flags(function: _F) -> _F:
-    function = service_flags(function)
-    for option in reversed(_WORKLOAD):
-        function = option(function)
-    return function
+    return with_options(service_flags(function), _WORKLOAD)
 
 
 def service_flags(function: _F) -> _F:
-    for option in reversed(_SERVICE):
-        function = option(function)
-    return function
+    return with_options(function, _SERVICE)
 
 
 def experiment(flags: Mapping[str, Any], catalog: Catalog) -> Experiment:

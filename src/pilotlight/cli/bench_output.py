@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pilotlight.cli.flags import with_options
 from pilotlight.durable import write_text
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ FILES = ("out", "html", "markdown")
 
 
 def page_flags(function: _F) -> _F:
-    for option in reversed(_PAGES):
-        function = option(function)
-    return function
+    return with_options(function, _PAGES)
 
 
 def output_flags(function: _F) -> _F:

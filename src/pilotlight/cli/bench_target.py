@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pilotlight.cli.flags import with_options
 from pilotlight.cli.target import SoleModel, read_target, served_name
 from pilotlight.core import ModelRef
 from pilotlight.errors import BenchError, ConfigError
@@ -45,9 +46,7 @@ _FLAGS = (
 
 
 def target_flags(function: _F) -> _F:
-    for option in reversed(_FLAGS):
-        function = option(function)
-    return function
+    return with_options(function, _FLAGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,14 @@ from pilotlight.config import Declared, Settings
 from pilotlight.quantities import show_bytes, show_seconds
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def with_options(function: _F, options: Sequence[Callable[[_F], _F]]) -> _F:
+    """`function` with options in this order in its `--help`, though decorators go bottom-up."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
 
 _METAVARS: Mapping[Any, str] = {
     config.Seconds: "DURATION",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotlight.cli.flags import with_options
 from pilotlight.errors import PlanError
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ NAMES: tuple[str, ...] = (
 
 
 def requirement_flags(function: _Function) -> _Function:
-    for option in reversed(_ALL):
-        function = option(function)
-    return function
+    return with_options(function, _ALL)
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,15 +115,8 @@ def build(
     keys = KeyStore(settings.data_dir / "keys.json")
     engines = Engines(settings.engines, machine, factories)
     peers = peers_of(settings.store)
-    catalogue = Catalogue(
-        settings.models,
-        engines,
-        store or Store(settings.data_dir / "store", settings.store, peers=peers),
-        Measurements(settings.data_dir / "measurements.json"),
-        DesiredAdapters(settings.models, settings.data_dir / "adapters.json"),
-        machine.fingerprint,
-        settings.data_dir / "prompts",
-    )
+    files = store or Store(settings.data_dir / "store", settings.store, peers=peers)
+    catalogue = _catalogue(settings, engines, files, machine)
     metrics = Metrics()
     capacity = _capacity_bytes(settings, engines, machine)
     performer = Performer(
@@ -147,6 +140,18 @@ def build(
     warmth = _warmth(settings, performer, router, clock)
     return House(
         settings, app, router, performer, catalogue, metrics, keys, adapting, warmth, peers, books
+    )
+
+
+def _catalogue(settings: Settings, engines: Engines, files: Files, machine: Machine) -> Catalogue:
+    return Catalogue(
+        settings.models,
+        engines,
+        files,
+        Measurements(settings.data_dir / "measurements.json"),
+        DesiredAdapters(settings.models, settings.data_dir / "adapters.json"),
+        machine.fingerprint,
+        settings.data_dir / "prompts",
     )
 
 

@@ -92,20 +92,21 @@ class Energy:
     @property
     def whole_joules_per_output_token(self) -> float | None:
         """All joules over all tokens."""
-        return _over(self.gross_j, self.output_tokens)
+        return per(self.gross_j, self.output_tokens)
 
     @property
     def joules_per_request(self) -> float | None:
-        return _over(self.gross_j, self.requests)
+        return per(self.gross_j, self.requests)
 
     @property
     def mean_w(self) -> float | None:
-        return _over(self.gross_j, self.seconds)
+        return per(self.gross_j, self.seconds)
 
     @property
     def gross_kwh(self) -> float | None:
-        return _over(self.gross_j, JOULES_PER_KWH)
+        return per(self.gross_j, JOULES_PER_KWH)
 
 
-def _over(value: float | None, count: float) -> float | None:
+def per(value: float | None, count: float) -> float | None:
+    """Unknown of what is unknown, and of nothing."""
     return value / count if value is not None and count else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pilotlight.meter.energy import JOULES_PER_WH, DeviceEnergy, Energy
+from pilotlight.meter.energy import JOULES_PER_WH, DeviceEnergy, Energy, per
 from pilotlight.meter.idle import Idle
 from pilotlight.meter.series import UNKNOWN_SHARE, Series
 from pilotlight.meter.source import Device
@@ -47,7 +47,7 @@ def energy(
     shortest_s = min(window.seconds for window in each)
     net_j = total.net_j(spans)
     found = Energy(
-        seconds=_seconds(spans),
+        seconds=seconds_of(spans),
         output_tokens=sum(window.output_tokens for window in each),
         total_tokens=sum(window.total_tokens for window in each),
         requests=sum(_within(answer.last_s, spans) for answer in answers),
@@ -59,7 +59,7 @@ def energy(
         windows=len(each),
         window_s=shortest_s,
         enough_windows=len(each) >= ENOUGH and shortest_s >= WINDOW_S * (1 - 1e-9),
-        watts=quartiles(_known(each, lambda window: _over(window.joules, window.seconds))),
+        watts=quartiles(_known(each, lambda window: per(window.joules, window.seconds))),
     )
     found = replace(found, notes=(*series.notes, *_notes(found, series)))
     return _with_tokens(found, [window for lot in by_span for window in with_output(lot)])
@@ -69,7 +69,7 @@ def _unknown(begin_s: float, end_s: float) -> None:
     """Where a device failed for too long, the windows that it knew would stand for all."""
 
 
-def _seconds(spans: Sequence[Span]) -> float:
+def seconds_of(spans: Iterable[Span]) -> float:
     return sum(end_s - begin_s for begin_s, end_s in spans)
 
 
@@ -101,14 +101,14 @@ class _Total:
 
     def net_j(self, spans: Sequence[Span]) -> float | None:
         gross_j, idle_w = self.gross_j(spans), self.idle_w
-        return None if gross_j is None or idle_w is None else gross_j - idle_w * _seconds(spans)
+        return None if gross_j is None or idle_w is None else gross_j - idle_w * seconds_of(spans)
 
 
 def _with_tokens(found: Energy, whole: Sequence[Window]) -> Energy:
     """And its figures per token."""
-    gross = _known(whole, lambda window: _over(window.joules, window.output_tokens))
-    net = _known(whole, lambda window: _over(window.net_joules, window.output_tokens))
-    total = _known(whole, lambda window: _over(window.joules, window.total_tokens))
+    gross = _known(whole, lambda window: per(window.joules, window.output_tokens))
+    net = _known(whole, lambda window: per(window.net_joules, window.output_tokens))
+    total = _known(whole, lambda window: per(window.joules, window.total_tokens))
     far = outliers(gross)
     plain = len(gross) > 1 and not far
     return replace(
@@ -134,17 +134,13 @@ def _whole(values: Sequence[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
-def _over(value: float | None, count: float) -> float | None:
-    return value / count if value is not None and count else None
-
-
 def _device(
     series: Series, device: Device, spans: Sequence[Span], idle: Idle | None
 ) -> DeviceEnergy:
     parts = [series.part(device.name, *span) for span in spans]
     gross_j = _whole([series.joules(device.name, *span) for span in spans])
     idle_w = idle.watts.get(device.name) if idle is not None else None
-    seconds = _seconds(spans)
+    seconds = seconds_of(spans)
     points = [point for span in spans for point in series.within(device.name, *span)]
     return DeviceEnergy(
         device=device.name,
@@ -155,7 +151,7 @@ def _device(
         gross_j=gross_j,
         idle_w=idle_w,
         net_j=None if gross_j is None or idle_w is None else gross_j - idle_w * seconds,
-        mean_w=_over(gross_j, seconds),
+        mean_w=per(gross_j, seconds),
         temperature_c=_seen(points, lambda point: point.temperature_c),
         clock_mhz=_seen(points, lambda point: point.clock_mhz),
         in_total=device in counted(series.devices),

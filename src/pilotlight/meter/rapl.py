@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotlight.meter.sensors import Sensors
+from pilotlight.meter.sensors import Sensors, word
 from pilotlight.meter.source import Device, Opened, Reading
 from pilotlight.meter.wanted import Wanted
 
@@ -62,13 +62,13 @@ def _zones(powercap: Path) -> Iterator[_Zone]:
     """Packages and the memory below them. Cores are in their package; psys, the whole board, holds
     packages; intel-rapl-mmio counts the same ones again."""
     for path in _directories(powercap):
-        name = _text(path / "name")
+        name = word(path / "name")
         if not name.startswith("package"):
             continue
         yield _Zone(path, _device(path, name, "cpu"))
         suffix = name.removeprefix("package-")
         for part in sorted(path.glob("intel-rapl:*:*")):
-            if _text(part / "name") == "dram":
+            if word(part / "name") == "dram":
                 yield _Zone(part, _device(part, f"dram-{suffix}", "dram"))
 
 
@@ -84,7 +84,7 @@ def _directories(powercap: Path) -> list[Path]:
 
 
 def _device(path: Path, name: str, kind: str) -> Device:
-    limit = _text(path / "max_energy_range_uj")
+    limit = word(path / "max_energy_range_uj")
     return Device(
         name=name,
         kind="dram" if kind == "dram" else "cpu",
@@ -95,13 +95,6 @@ def _device(path: Path, name: str, kind: str) -> Device:
         wraps_at=int(limit) if limit.isdigit() else None,
         most_w=MOST_W,
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 class RaplSource:

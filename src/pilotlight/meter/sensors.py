@@ -23,7 +23,7 @@ class Sensors:
     @classmethod
     def of(cls, hwmon: Path, cpus: Path) -> Sensors:
         """Sockets are numbered as the kernel lists their sensors."""
-        found = (path for path in hwmon.glob("hwmon*") if _word(path / "name") in _DRIVERS)
+        found = (path for path in hwmon.glob("hwmon*") if word(path / "name") in _DRIVERS)
         places = sorted(found, key=lambda path: int(path.name.removeprefix("hwmon")))
         inputs = [path / "temp1_input" for path in places]
         clocks = sorted(cpus.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
@@ -40,7 +40,8 @@ class Sensors:
         return sum(found) / len(found) / 1000 if found else None
 
 
-def _word(path: Path) -> str:
+def word(path: Path) -> str:
+    """What a small file of the kernel's says; empty where it can't be read."""
     try:
         return path.read_text().strip()
     except OSError:
@@ -48,5 +49,5 @@ def _word(path: Path) -> str:
 
 
 def _number(path: Path) -> float | None:
-    word = _word(path)
-    return float(word) if word.isdigit() else None
+    found = word(path)
+    return float(found) if found.isdigit() else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TypeVar
 
 from pilotlight.bench.quality_facts import Quality, TaskScore
+from pilotlight.bench.statistics.bootstrap import wilson
 from pilotlight.bench.target import Target
 from pilotlight.bench.tokens.served import token_ids
 from pilotlight.errors import BenchError
 from pilotlight.quality.answering import answered
 from pilotlight.quality.asking import find_way
 from pilotlight.quality.comparison import agreement, divergence, perplexity, perplexity_ratio
-from pilotlight.quality.intervals import difference, share
+from pilotlight.quality.intervals import difference
 from pilotlight.quality.passages import passages
 from pilotlight.quality.reading import Passage, Reading
 from pilotlight.quality.tasks import Task
@@ -124,8 +126,8 @@ def _score(at: int, task: Task, subject: Side, reference: Side | None) -> TaskSc
         name=task.name,
         kind=task.kind,
         items=len(task.items),
-        subject=share(sum(own), len(own)),
-        reference=None if other is None else share(sum(other), len(other)),
+        subject=wilson(fmean(own), len(own)),
+        reference=None if other is None else wilson(fmean(other), len(other)),
         difference=None if other is None else difference(own, other),
     )
 

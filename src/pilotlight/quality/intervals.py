@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from pilotlight.bench.figures import Estimate
+from pilotlight.bench.statistics.student import NORMAL_975
 
 RESAMPLES = 2000
 FEWEST = 5
 """Texts: fewer can't tell how much texts differ, and the bounds stay away."""
-
-_Z = 1.959964
 
 
 def mean_over_texts(
@@ -36,15 +35,6 @@ def _ratio(parts: Sequence[tuple[float, int]]) -> float:
     return math.fsum(total for total, _ in parts) / sum(count for _, count in parts)
 
 
-def share(right: int, items: int) -> Estimate:
-    """Wilson's, which holds also when all or none are right."""
-    rate = right / items
-    spread = _Z * math.sqrt(rate * (1 - rate) / items + _Z**2 / (4 * items**2))
-    middle, scale = rate + _Z**2 / (2 * items), 1 + _Z**2 / items
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return Estimate(rate, max(0.0, min(rate, low)), min(1.0, max(rate, high)))
-
-
 def difference(subject: Sequence[bool], reference: Sequence[bool]) -> Estimate:
     """Of two shares of the same questions, by where they differ (Agresti and Min 2005)."""
     pairs = list(zip(subject, reference, strict=True))
@@ -55,5 +45,5 @@ def difference(subject: Sequence[bool], reference: Sequence[bool]) -> Estimate:
     gained_more, lost_more = gained + 0.5, lost + 0.5
     middle = (gained_more - lost_more) / items
     varied = gained_more + lost_more - (gained_more - lost_more) ** 2 / items
-    spread = _Z * math.sqrt(varied) / items
+    spread = NORMAL_975 * math.sqrt(varied) / items
     return Estimate(value, max(-1.0, middle - spread), min(1.0, middle + spread))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from home import home as home
 from pilotlight.bench.subjects import Ground, Recipe, Subject, serving
 from pilotlight.cli import cli
 
@@ -38,18 +38,6 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     directory = tmp_path_factory.mktemp("fake")
     with serving(recipe(directory, parallel=64, token_delay_ms=0.5), ground(directory)) as subject:
         yield subject
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No setting, key, model or server of the user who runs the tests."""
-    for name in list(os.environ):
-        if name.startswith("PILOTLIGHT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def call(*args: str) -> Result:

@@ -144,9 +144,15 @@ def proportion(hits: Sequence[bool]) -> Estimate | None:
     if not hits:
         return None
     held = [float(hit) for hit in hits]
-    count = len(held) / inflation(held)
-    share = fmean(held)
+    return wilson(fmean(held), len(held) / inflation(held))
+
+
+def wilson(share: float, count: float) -> Estimate:
+    """Of a share of `count` independent ones; holds also where it is none or all of them."""
     z = NORMAL_975
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + (z / count / 2) ** 2)
-    return Estimate(share, max(middle - reach, 0.0), min(middle + reach, 1.0))
+    # The interval holds the share, which rounding alone would break where it is 0 or 1.
+    return Estimate(
+        share, max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
+    )

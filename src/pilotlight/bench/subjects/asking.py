@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from pilotlight.bench.object_answer import object_answer
 from pilotlight.errors import ServerRefusedError, ServerUnreachableError
 
 ANSWER_S = 30.0
@@ -38,17 +39,7 @@ def ask(
         ServerRefusedError: any other status than 200, or no JSON object.
     """
     status, data = _exchange(endpoint, path, body, timeout_s)
-    tree = _object(data)
-    if status != 200 or tree is None:
-        error = (tree or {}).get("error")
-        said = error.get("message") if isinstance(error, dict) else error
-        hint = "give a key of this server: PILOTLIGHT_API_KEY" if status == 401 else None
-        raise ServerRefusedError(
-            f"{endpoint.url}{path} answered {status}: {said or repr(data[:200])}",
-            status,
-            hint=hint,
-        )
-    return tree
+    return object_answer(f"{endpoint.url}{path}", status, data)
 
 
 def asked(endpoint: Endpoint, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from pilotlight.bench.object_answer import object_answer
 from pilotlight.bench.once import ask_once
 from pilotlight.bench.target import Target
-from pilotlight.errors import ServerRefusedError
 
 AT_ONCE = 4
 """Questions in flight, so that a small server isn't drowned."""
@@ -25,7 +25,7 @@ async def ask_model(target: Target, path: str, body: Mapping[str, Any]) -> dict[
     """
     told = msgspec.json.encode({"model": target.model, **body})
     status, data = await ask_once(target, "POST", path, told)
-    return _parsed(f"{target.where} ({path})", status, data)
+    return object_answer(f"{target.where} ({path})", status, data)
 
 
 async def ask_all(
@@ -44,19 +44,3 @@ async def ask_all(
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-def _parsed(where: str, status: int, data: bytes) -> dict[str, Any]:
-    try:
-        answer = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        answer = None
-    if status == 200 and isinstance(answer, dict):
-        return answer
-    error = answer.get("error") if isinstance(answer, dict) else None
-    words = error.get("message") if isinstance(error, dict) else error
-    raise ServerRefusedError(
-        f"{where} answered {status}: {words or data[:200].decode(errors='replace') or 'nothing'}",
-        status,
-        hint="set PILOTLIGHT_API_KEY to a key of this server" if status in (401, 403) else None,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pilotlight.bench.figures import Distribution, Estimate
+from pilotlight.bench.figures import Estimate
 from pilotlight.bench.load import Load
 from pilotlight.bench.report import Stage
 from pilotlight.bench.told import bounds_words
@@ -71,16 +71,14 @@ def load_words(load: Load | None) -> str:
 
 def _percentile(name: str, percentile: float) -> Callable[[Stage], Estimate | None]:
     def of(stage: Stage) -> Estimate | None:
-        found: Distribution | None = getattr(stage.numbers, name)
-        return None if found is None else found.at(percentile)
+        return stage.numbers.percentile(name, percentile)
 
     return of
 
 
 def _rate(name: str) -> Callable[[Stage], Estimate | None]:
     def of(stage: Stage) -> Estimate | None:
-        found: Estimate | None = getattr(stage.numbers, name)
-        return found
+        return stage.numbers.rate(name)
 
     return of
 

@@ -10,6 +10,7 @@ from itertools import islice
 import msgspec
 
 from pilotlight.bench.ask import Ask
+from pilotlight.bench.statistics.quantiles import quantile
 
 LOOK = 1000
 """As many requests of a workload are looked at for its summary."""
@@ -114,17 +115,10 @@ def _lengths(found: Sequence[int | None]) -> Lengths | None:
         return None
     return Lengths(
         mean=sum(known) / len(known),
-        p50=_at(known, 0.5),
-        p90=_at(known, 0.9),
+        p50=quantile(known, 0.5),
+        p90=quantile(known, 0.9),
         longest=known[-1],
     )
-
-
-def _at(known: Sequence[int], share: float) -> float:
-    place = share * (len(known) - 1)
-    low = int(place)
-    high = min(low + 1, len(known) - 1)
-    return known[low] + (known[high] - known[low]) * (place - low)
 
 
 def _digest(asks: Sequence[Ask]) -> str:

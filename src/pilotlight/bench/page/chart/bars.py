@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pilotlight.bench.page.chart.drawing import box, line, look
-from pilotlight.bench.page.chart.rows import row_chart, row_paper
-from pilotlight.bench.page.chart.scale import Linear, Scale
+from pilotlight.bench.page.chart.rows import straight_chart
+from pilotlight.bench.page.chart.scale import Scale
 from pilotlight.planner.figures import number
 
 
@@ -55,9 +55,5 @@ class Bar:
 
 
 def bars(label: str, rows: Sequence[Bar], *, x_label: str) -> str:
-    """From zero on a straight scale: a bar's length is its amount. Small ones have their figure."""
-    if not rows:
-        return ""
-    paper = row_paper(len(rows))
-    values = [value for row in rows for value in row.values()]
-    return row_chart(label, rows, Linear.over(values, paper.left, paper.x_end), x_label)
+    """A bar's length is its amount. Small ones have their figure."""
+    return straight_chart(label, rows, x_label)

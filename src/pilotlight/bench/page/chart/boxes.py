@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pilotlight.bench.figures import Box
 from pilotlight.bench.page.chart.drawing import box, line, look, mark
-from pilotlight.bench.page.chart.rows import row_chart, row_paper
-from pilotlight.bench.page.chart.scale import Linear, Scale
+from pilotlight.bench.page.chart.rows import straight_chart
+from pilotlight.bench.page.chart.scale import Scale
 from pilotlight.planner.figures import number
 
 
@@ -42,8 +42,4 @@ class BoxRow:
 
 
 def boxes(label: str, rows: Sequence[BoxRow], *, x_label: str) -> str:
-    if not rows:
-        return ""
-    paper = row_paper(len(rows))
-    values = [value for row in rows for value in row.values()]
-    return row_chart(label, rows, Linear.over(values, paper.left, paper.x_end), x_label)
+    return straight_chart(label, rows, x_label)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pilotlight.bench.page.chart.drawing import Paper, across_axis, line, svg, text
-from pilotlight.bench.page.chart.scale import Scale
+from pilotlight.bench.page.chart.scale import Linear, Scale
 from pilotlight.planner.figures import number
 
 ROW = 40
@@ -42,6 +42,15 @@ class Reference:
 
 def row_paper(rows: int) -> Paper:
     return Paper(width=WIDTH, height=rows * ROW + 60, left=8, right=16, top=8, bottom=44)
+
+
+def straight_chart(label: str, rows: Sequence[Row], x_label: str) -> str:
+    """From zero on a straight scale that holds all of them; empty without rows."""
+    if not rows:
+        return ""
+    paper = row_paper(len(rows))
+    values = [value for row in rows for value in row.values()]
+    return row_chart(label, rows, Linear.over(values, paper.left, paper.x_end), x_label)
 
 
 def row_chart(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pilotlight.bench.figures import Distribution, Estimate
 from pilotlight.bench.page.chart.lines import Limit, Point, Series, lines
 from pilotlight.bench.page.durations import Unit, unit
 from pilotlight.bench.page.elements import figure, section, side_by_side
-from pilotlight.bench.report import Stage
 from pilotlight.bench.slo import Slo
 from pilotlight.bench.words.figure_rows import load_words
 from pilotlight.bench.words.labels import Labelled
@@ -31,7 +29,9 @@ def _latency(shown: Sequence[Labelled], title: str, name: str) -> str:
     if percentile is None:
         return ""
     what = f"{title} p{percentile:g}"
-    latencies = [_at(stage, name, percentile) for each in shown for stage in each.report.stages]
+    latencies = [
+        stage.numbers.percentile(name, percentile) for each in shown for stage in each.report.stages
+    ]
     axis = unit(found.value for found in latencies if found)
     drawing = lines(
         f"{what} against output tokens per second",
@@ -60,18 +60,18 @@ def _percentile(shown: Sequence[Labelled], name: str) -> float | None:
 
 def _share(shown: Labelled, name: str, percentile: float) -> float:
     stages = shown.report.stages
-    return sum(_at(stage, name, percentile) is not None for stage in stages) / len(stages)
-
-
-def _at(stage: Stage, name: str, percentile: float) -> Estimate | None:
-    found: Distribution | None = getattr(stage.numbers, name)
-    return None if found is None else found.at(percentile)
+    return sum(stage.numbers.percentile(name, percentile) is not None for stage in stages) / len(
+        stages
+    )
 
 
 def _points(shown: Labelled, name: str, percentile: float, axis: Unit) -> Iterator[Point]:
     """In order of the load: the line turns back where more of it gives less."""
     for stage in shown.report.stages:
-        rate, latency = stage.numbers.output_tokens_per_s, _at(stage, name, percentile)
+        rate, latency = (
+            stage.numbers.output_tokens_per_s,
+            stage.numbers.percentile(name, percentile),
+        )
         if rate is not None and latency is not None:
             words = (
                 f"{load_words(stage.load)}: {number(rate.value)} output tokens/s, "
