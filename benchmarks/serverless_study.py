@@ -1,22 +1,24 @@
 """The serverless study that this project starts from, run again: 50 prompts on 2 vCPUs and 6 GB.
 
-    python -m benchmarks.serverless_study [--server LLAMA_SERVER] [--at-once 8 16 32]
+    python -m benchmarks.serverless_study [--server LLAMA_SERVER] [--at-once 1 8 16 32]
         [--mix Q4_K_M Q4_0] [--vllm ENGINES --checkpoint DIRECTORY --vllm-at-once 32 50]
 
 A container of the study's memory runs the study's shape of model, Llama 3.2 1B at Q4_K_M, one
 request at a time and then at several at once, priced at the study's own unit prices. The weights
 are random, so how long each answer is comes from SmolLM2-135M, which answers the same prompts
-first. One at a time, the 50 prompts are answered once; several at once, as often as `--rounds`
-says, so that the last long answers, which run alone, don't stand for a server under load. No
-answer is taken from an earlier one's cache. Needs podman and root; the container sees this
-machine's files under a layer of its own. vLLM runs the shape in BF16, from the directory in which
-`pilotlight engines install vllm` put it and the tokenizer of a small model's directory.
+first. One at a time, the 50 prompts are answered once, as in the study. Several at once, they are
+asked over and over for `--seconds`, and what counts is the time in which so many were at work: of
+50 prompts the longest answers would be left running alone. No answer is taken from an earlier
+one's cache. Needs podman and root; each container sees this machine's files under a layer of its
+own. vLLM runs the shape in BF16, from the directory in which `pilotlight engines install vllm` put
+it, with the tokenizer of a small model's directory.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import shutil
 import subprocess
 import sys
@@ -24,7 +26,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -43,17 +45,29 @@ from pilotlight.core import ModelRef
 from pilotlight.planner.cost.study import ANSWER_TOKENS, CLOUD_RUN, LAMBDA
 from pilotlight.store.store import Store
 
+T = TypeVar("T")
+
 VCPUS, MEMORY_GB = 2, 6
 GOAL_USD_PER_MTOK = 0.35
 PUBLISHED_USD_PER_MTOK = 13.5
 CONTEXT = 1024
-VLLM_CACHE_BYTES = 3 * 2**29  # 40 kB a token: 40,000 tokens beside 2.5 GB of weights
-LIMITS = ("--memory", f"{MEMORY_GB}g", "--memory-swap", f"{MEMORY_GB}g", "--cpus", str(VCPUS))
+VLLM = "vLLM BF16"
+VLLM_CACHE_BYTES = 2**30  # 39 kB a token: 27,000 tokens beside 2.5 GB of weights
+LIMITS = (
+    "--shm-size",
+    "1g",
+    "--memory",
+    f"{MEMORY_GB}g",
+    "--memory-swap",
+    f"{MEMORY_GB}g",
+    "--cpus",
+    str(VCPUS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measurement inside the container; `study` is total tokens over wall time."""
+    """One measurement inside a container; `study` is total tokens over wall time."""
 
     engine: str
     at_once: int
@@ -72,12 +86,15 @@ class Inside:
     """What the container is asked to measure; paths are the same in it."""
 
     models: str
-    mixes: tuple[str, ...]
-    at_once: tuple[int, ...]
-    rounds: int
-    server: str | None
-    vllm: str | None
-    vllm_at_once: tuple[int, ...]
+    contender: str
+    """A file type of llama.cpp's, or `VLLM`; without any, what the real model answers."""
+
+    at_once: tuple[int, ...] = ()
+    seconds: float = 0.0
+    server: str | None = None
+    engines: str | None = None
+    lengths: tuple[int, ...] = ()
+    """Of the answers, in tokens."""
 
     def path(self, name: str) -> Path:
         return Path(self.models) / name
@@ -88,7 +105,6 @@ class Contender:
     name: str
     recipe: Recipe
     ground: Ground
-    at_once: tuple[int, ...]
     uncached: Mapping[str, Any] = field(default_factory=dict)
     """Fields of a request whose prompt is to be computed anew."""
 
@@ -96,9 +112,9 @@ class Contender:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serverless_study")
     parser.add_argument("--server", help="a llama-server, in place of the wheel")
-    parser.add_argument("--at-once", type=int, nargs="+", default=[8, 16, 32])
-    parser.add_argument("--mix", nargs="+", default=["Q4_K_M"], help="llama.cpp's file types")
-    parser.add_argument("--rounds", type=int, default=3, help="of the prompts, several at once")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 16, 32])
+    parser.add_argument("--mix", nargs="*", default=["Q4_K_M"], help="llama.cpp's file types")
+    parser.add_argument("--seconds", type=float, default=180.0, help="of load, several at once")
     parser.add_argument("--vllm", help="where engines are installed, to measure vLLM too")
     parser.add_argument("--checkpoint", type=Path, help="a small model as safetensors, for vLLM")
     parser.add_argument("--vllm-at-once", type=int, nargs="+", default=[32, 50])
@@ -106,28 +122,35 @@ def main() -> int:
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
-        print(msgspec.json.encode(_inside(_decoded(given.inside))).decode())
+        asked = msgspec.json.decode(given.inside, type=Inside)
+        found = _inside(asked) if asked.contender else _lengths(asked)
+        print(msgspec.json.encode(found).decode())
         return 0
     if shutil.which("podman") is None:
         parser.error("no podman: install it (apt-get install podman runc) for the 6 GB container")
     if (given.vllm is None) != (given.checkpoint is None):
         parser.error("--vllm and --checkpoint belong together")
     with tempfile.TemporaryDirectory(prefix="study-") as directory:
-        asked = Inside(
-            models=_models(Path(directory), given.mix, given.checkpoint),
-            mixes=given.mix,
-            at_once=(1, *given.at_once),
-            rounds=given.rounds,
-            server=given.server,
-            vllm=given.vllm,
-            vllm_at_once=given.vllm_at_once,
-        )
-        rows = _contained(asked)
+        models = _models(Path(directory), given.mix, given.checkpoint)
+        lengths = _contained(Inside(models=models, contender=""), tuple[int, ...])
+        rows: list[Row] = []
+        for asked in _asked(given, models, lengths):
+            rows += _contained(asked, list[Row])
     return _report(rows).publish(given.out)
 
 
-def _decoded(text: str) -> Inside:
-    return msgspec.json.decode(text, type=Inside)
+def _asked(given: argparse.Namespace, models: str, lengths: tuple[int, ...]) -> Iterator[Inside]:
+    """One container each: what one has read isn't charged to the next one's memory."""
+    for mix in given.mix:
+        yield Inside(
+            models=models, contender=mix, at_once=tuple(given.at_once), seconds=given.seconds,
+            server=given.server, lengths=lengths,
+        )  # fmt: skip
+    if given.vllm:
+        yield Inside(
+            models=models, contender=VLLM, at_once=tuple(given.vllm_at_once),
+            seconds=given.seconds, engines=given.vllm, lengths=lengths,
+        )  # fmt: skip
 
 
 def _models(directory: Path, mixes: Sequence[str], checkpoint: Path | None) -> str:
@@ -142,7 +165,7 @@ def _models(directory: Path, mixes: Sequence[str], checkpoint: Path | None) -> s
     return str(directory)
 
 
-def _contained(asked: Inside) -> Sequence[Row]:
+def _contained(asked: Inside, kind: type[T]) -> T:
     argv = [
         "podman", "run", "--rm", "--network", "host", *LIMITS,
         "--volume", f"{asked.models}:{asked.models}", "--workdir", str(Path.cwd()),
@@ -150,54 +173,52 @@ def _contained(asked: Inside) -> Sequence[Row]:
         "--inside", msgspec.json.encode(asked).decode(),
     ]  # fmt: skip
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True)
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Row])
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=kind)
 
 
 def _inside(asked: Inside) -> Sequence[Row]:
-    prompts = _as_long_as(_answers(asked, _ground(asked)))
-    return [
-        _row(contender, at_once, _measured(contender, asked, prompts, at_once))
-        for contender in _contenders(asked)
-        for at_once in contender.at_once
-    ]
+    contender = _contender(asked)
+    return [_row(contender, at_once, _measured(contender, asked, at_once))
+            for at_once in asked.at_once]  # fmt: skip
 
 
-def _ground(asked: Inside, engines: str | None = None) -> Ground:
+def _lengths(asked: Inside) -> Sequence[int]:
+    records = _answers(asked, _ground(asked)).records
+    return [tokens for one in records if (tokens := one.output_tokens) is not None]
+
+
+def _ground(asked: Inside) -> Ground:
     return Ground(
         directory=asked.path("ground"),
         store=asked.path("store"),
-        engines=Path(engines) if engines else asked.path("engines"),
+        engines=Path(asked.engines) if asked.engines else asked.path("engines"),
     )
 
 
-def _contenders(asked: Inside) -> Iterator[Contender]:
-    settings = {"prefer": "server", "server": asked.server} if asked.server else {"prefer": "wheel"}
-    engine = "llama-server" if asked.server else "xllamacpp wheel"
-    for mix in asked.mixes:
-        yield Contender(
-            name=f"{engine} {mix}",
-            recipe=Recipe(
-                name="shaped",
-                ref=str(asked.path(f"{mix}.gguf")),
-                engines={"llamacpp": settings},
-            ),
-            ground=_ground(asked),
-            at_once=asked.at_once,
-            uncached={"cache_prompt": False},
-        )
-    if asked.vllm is not None:
+def _contender(asked: Inside) -> Contender:
+    if asked.contender == VLLM:
         options = {
             "enable_prefix_caching": False,
             "kv_cache_memory_bytes": VLLM_CACHE_BYTES,
             "dtype": "bfloat16",
+            # A compiler beside 2.5 GB of weights is too much for the container.
+            "enforce_eager": True,
         }
         recipe = Recipe(name="shaped", ref=str(asked.path("BF16")), engine="vllm", options=options)
-        yield Contender(
-            name="vLLM BF16",
-            recipe=recipe,
-            ground=_ground(asked, asked.vllm),
-            at_once=asked.vllm_at_once,
-        )
+        return Contender(name=VLLM, recipe=recipe, ground=_ground(asked))
+    ours = {"prefer": "server", "server": asked.server} if asked.server else {"prefer": "wheel"}
+    recipe = Recipe(
+        name="shaped",
+        ref=str(asked.path(f"{asked.contender}.gguf")),
+        engines={"llamacpp": ours},
+    )
+    engine = "llama-server" if asked.server else "xllamacpp wheel"
+    return Contender(
+        name=f"{engine} {asked.contender}",
+        recipe=recipe,
+        ground=_ground(asked),
+        uncached={"cache_prompt": False},
+    )
 
 
 def _answers(asked: Inside, ground: Ground) -> Run:
@@ -215,40 +236,41 @@ def _prompts() -> Workload:
     return asyncio.run(prepare(f"builtin:repeat=no,max_tokens={ANSWER_TOKENS}"))
 
 
-def _as_long_as(answered: Run) -> Workload:
+def _as_long_as(contender: Contender, lengths: Sequence[int], *, again: bool) -> Workload:
     prompts = _prompts()
-    lengths = [record.output_tokens for record in answered.records]
     asks = [
-        replace(ask, max_tokens=tokens, exact_output=True)
+        replace(ask, max_tokens=tokens, exact_output=True, fields=contender.uncached)
         for ask, tokens in zip(prompts.asks(0), lengths, strict=True)
     ]
-    return _of(prompts, asks)
 
-
-def _of(prompts: Workload, asks: Sequence[Ask]) -> Workload:
     def draw(seed: int) -> Iterator[Ask]:
-        return iter(asks)
+        return itertools.cycle(asks) if again else iter(asks)
 
-    return replace(prompts, name="builtin, answers as long as a real model's", draw=draw)
+    return replace(
+        prompts, name="builtin, answers as long as a real model's", draw=draw,
+        size=None if again else len(asks),
+    )  # fmt: skip
 
 
-def _measured(contender: Contender, asked: Inside, prompts: Workload, at_once: int) -> Stage:
-    rounds = asked.rounds if at_once > 1 else 1
-    asks = [replace(ask, fields=contender.uncached) for ask in prompts.asks(0)] * rounds
+def _measured(contender: Contender, asked: Inside, at_once: int) -> Stage:
+    again = at_once > 1
+    workload = _as_long_as(contender, asked.lengths, again=again)
     options = {**contender.recipe.options, "parallel": at_once, "context": CONTEXT}
-    recipe = replace(contender.recipe, options=options)
-    with serving(recipe, contender.ground) as subject:
-        return measure(subject, _of(prompts, asks), Load(kind="closed", concurrency=at_once)).stage
+    load = Load(kind="closed", concurrency=at_once, duration_s=asked.seconds if again else None)
+    with serving(replace(contender.recipe, options=options), contender.ground) as subject:
+        return measure(subject, workload, load).stage
 
 
 def _row(contender: Contender, at_once: int, stage: Stage) -> Row:
     numbers = stage.numbers
     assert numbers.study_tokens_per_s is not None
     assert numbers.output_tokens_per_s is not None
+    assert numbers.total_tokens_per_s is not None
+    whole = numbers.study_tokens_per_s if at_once == 1 else numbers.total_tokens_per_s.value
     row = Row(
         engine=contender.name,
         at_once=at_once,
-        study=numbers.study_tokens_per_s,
+        study=whole,
         output_tokens_per_s=numbers.output_tokens_per_s.value,
         answers=numbers.completed,
         errors=sum(numbers.errors.values()),

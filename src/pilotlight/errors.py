@@ -5,6 +5,8 @@
     ├── ModelRefError               a model ref nobody can read
     ├── PlanError                   what is asked of a plan can't be, or names what nobody knows
     ├── BenchError                  a workload, load or report that can't be read or measured
+    ├── DeployError                 a deployment that can't be made, or that its platform refused
+    │   └── DeployLimitError        it asks for more than its platform allows; nothing was sent
     ├── StoreError                  the model's bytes can't be had
     │   ├── SourceError             the source refused, is unreachable or has no such model
     │   ├── DigestError             the bytes are not the ones promised
@@ -32,6 +34,7 @@
     │   ├── ContextTooLongError     prompt (plus answer) over the model's context
     │   ├── BodyTooLargeError       the body is over `max_body`
     │   ├── HeadersTooLargeError    address and headers are over their bound
+    │   ├── AnswerTooLargeError     the answer is over what the platform carries
     │   ├── UnauthorizedError       no key, a wrong one or a revoked one
     │   ├── ForbiddenError          a good key without the right to do this, or a foreign origin
     │   ├── UnknownModelError       no model of that name is served here
@@ -46,7 +49,9 @@
     │   ├── HoldExceededError       the model is still loading after `hold` seconds
     │   ├── DoesNotFitError         the model can't fit in this machine's memory
     │   ├── AdapterNotReadyError    not every replica has the adapter yet
+    │   ├── FunctionDeadlineError   a function's time was over before the answer was whole
     │   └── DrainingError           the server is shutting down
+    ├── RuntimeApiError             the API that gives a function its work refused or broke off
     └── ServerError                 the command line's talk with a running server failed
         ├── ServerUnreachableError  nobody answers there, or the connection broke
         └── ServerRefusedError      it answered with an error of its own
@@ -100,6 +105,16 @@ class PlanError(PilotlightError):
 class BenchError(PilotlightError):
     status = 400
     code = "bad_bench_request"
+    exit_code = 2
+
+
+class DeployError(PilotlightError):
+    code = "deploy_error"
+
+
+class DeployLimitError(DeployError):
+    status = 400
+    code = "deploy_limit"
     exit_code = 2
 
 
@@ -247,6 +262,11 @@ class BodyTooLargeError(RequestError):
     code = "body_too_large"
 
 
+class AnswerTooLargeError(RequestError):
+    status = 413
+    code = "answer_too_large"
+
+
 class HeadersTooLargeError(RequestError):
     status = 431
     code = "headers_too_large"
@@ -329,8 +349,24 @@ class AdapterNotReadyError(CapacityError):
     code = "adapter_not_ready"
 
 
+class FunctionDeadlineError(CapacityError):
+    status = 504
+    code = "deadline_exceeded"
+
+
 class DrainingError(CapacityError):
     code = "draining"
+
+
+class RuntimeApiError(PilotlightError):
+    """`fatal` where the platform says that this environment is beyond recovery."""
+
+    status = 502
+    code = "lambda_runtime_api"
+
+    def __init__(self, message: str, *, hint: str | None = None, fatal: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.fatal = fatal
 
 
 class ServerError(PilotlightError):

@@ -51,11 +51,17 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
+def installed() -> set[str]:
+    """Programs, and what can be asked for in brackets."""
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    return {*project["scripts"], *project["optional-dependencies"]}
+
+
 def dependencies() -> set[str]:
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    extras = project["optional-dependencies"].values()
-    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    return {re.split(r"[<>=; ]", line)[0] for line in lines}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
+    return {re.split(r"[<>=;[ ]", line)[0] for line in lines}
 
 
 def settings() -> set[str]:

@@ -16,6 +16,7 @@ from pilotlight.errors import (
     BenchError,
     CalibrationError,
     ConfigError,
+    DeployError,
     EngineInstallError,
     PilotlightError,
     PlanError,
@@ -50,7 +51,8 @@ def test_the_parameters_are_those_of_the_tables() -> None:
 
 def _errors_on_the_wire() -> Iterator[type[PilotlightError]]:
     said_by_the_command_line = (
-        ServerError, ConfigError, EngineInstallError, PlanError, BenchError, CalibrationError
+        ServerError, ConfigError, EngineInstallError, PlanError, BenchError, CalibrationError,
+        DeployError,
     )  # fmt: skip
     for item in vars(errors).values():
         if isinstance(item, type) and issubclass(item, PilotlightError):

@@ -21,6 +21,7 @@ def exists(span: str) -> bool:
         span in CODE
         or span in names.settings()
         or span in names.dependencies()
+        or span in names.installed()
         or span in LEFT_OUT
         or names.is_route(span)
         or names.is_path(span)

@@ -33,6 +33,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "cost": ("cost", "cost"),
     "plan": ("plan", "plan"),
     "bench": ("bench", "bench"),
+    "deploy": ("deploy", "deploy"),
     "eval": ("evaluate", "evaluate"),
     "tune": ("tune", "tune"),
     "catalog": ("catalog", "catalog"),

@@ -88,12 +88,12 @@ def _address(url: str, flags: Mapping[str, Any], planned: Planned | None = None)
         planned=planned,
         name=flags["name"],
         model=flags["model"],
-        key=_key(flags["key_variable"]),
+        key=key_of(flags["key_variable"]),
     )
 
 
-def _key(variable: str) -> str | None:
-    """Not every server takes one; but a variable that somebody names has it."""
+def key_of(variable: str) -> str | None:
+    """The API key in it: not every server takes one, but a variable that somebody names has it."""
     key = os.environ.get(variable) or None
     if key is None and variable != KEY_VARIABLE:
         raise click.UsageError(f"--key-variable: {variable} isn't set, or is empty")

@@ -44,6 +44,7 @@ def check(context: click.Context, /, file: Path | None, as_json: bool, **flags: 
     chosen = given(context)
     settings = configuration.load(file, flags=chosen)
     unchecked = _check_models(settings)
+    _check_deploy(settings, str(file))
     rows = effective(settings, file=file, flags=chosen, environ=os.environ)
     if as_json:
         click.echo(json.dumps({"settings": [asdict(row) for row in rows]}))
@@ -74,6 +75,14 @@ def _check_models(settings: Settings) -> list[str]:
     if not unchecked:
         bills(settings.models, engines)
     return unchecked
+
+
+def _check_deploy(settings: Settings, source: str) -> None:
+    """Raises ConfigError: a key or a value that no target has."""
+    if settings.deploy:
+        from pilotlight.deploy.section import check
+
+        check(settings.deploy, source)
 
 
 @config.command(cls=Command, examples=("pilotlight config example > pilotlight.yaml",))

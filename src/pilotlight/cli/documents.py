@@ -50,6 +50,15 @@ model leaves out comes from `defaults`. Without any model, {default} is served a
 """
 
 
+_DEPLOY_HEAD = """\
+## deploy
+
+What `pilotlight deploy` reads of the file, and `pilotlight serve` doesn't. A target's own section
+wins over the common keys beside it, and `--set KEY=VALUE` over both; what neither says is the
+plan's, where there is one.
+"""
+
+
 _CLOUD = {
     "ref": "openai:big-one",
     "engine": "openai",
@@ -69,7 +78,24 @@ def example() -> str:
     for item in config.declared():
         lines += _opened_sections(lines, item)
         lines += _setting_lines(item, depth=len(item.path) - 1)
-    return "\n".join([*lines, *_example_models(), ""])
+    return "\n".join([*lines, *_example_deploy(), *_example_models(), ""])
+
+
+def _example_deploy() -> Iterator[str]:
+    from pilotlight.deploy.section import own_settings, sections
+    from pilotlight.deploy.settings import Common
+
+    yield from ("", "# what `pilotlight deploy` reads, and `serve` doesn't", "deploy:")
+    for item in config.declared(Common):
+        yield from _setting_lines(item, depth=1)
+    for name, kind in sections().items():
+        lines = [f"  {name}:"]
+        for item in own_settings(kind, ("deploy", name)):
+            lines += _opened_sections(["deploy:", *lines], item)
+            lines += _setting_lines(item, depth=len(item.path) - 1)
+        yield from lines
+        for key, help, example in config.mappings(kind):
+            yield from (f"    # {help}", f"    #{key}: {_flow(example)}")
 
 
 def _opened_sections(lines: list[str], item: Declared) -> Iterator[str]:
@@ -83,6 +109,8 @@ def _setting_lines(item: Declared, depth: int) -> list[str]:
     indent = "  " * depth
     value = item.default if item.default not in (None, ()) else item.example
     text = item.shown or (_flow(value) if item.default in (None, ()) else show(item, value))
+    if item.default is None and value is None and not item.shown:
+        text = "null"
     return [f"{indent}# {item.help}", f"{indent}#{item.path[-1]}: {text}"]
 
 
@@ -130,7 +158,28 @@ def reference() -> str:
     models = (
         _MODELS_HEAD.format(default=names) + "\n" + markdown(["key", "default", "meaning"], rows)
     )
-    return "\n\n".join([*(section.rstrip() for section in sections), models]) + "\n"
+    return "\n\n".join([*(section.rstrip() for section in sections), models, *_deploy()]) + "\n"
+
+
+def _deploy() -> Iterator[str]:
+    """What holds for every target, then each one's own."""
+    from pilotlight.deploy.section import own_settings, sections
+    from pilotlight.deploy.settings import Common
+
+    yield _DEPLOY_HEAD + "\n" + _keys([*config.declared(Common)])
+    for name, kind in sections().items():
+        rows = [*own_settings(kind)]
+        yield f"## deploy.{name}\n\n{_keys(rows, kind)}"
+
+
+def _keys(items: Sequence[Declared], kind: type[Any] | None = None) -> str:
+    """Without flags and variables: these are read by `pilotlight deploy` alone."""
+    rows = [[f"`{'.'.join(i.path)}`", _default(i), _meaning(i)] for i in items]
+    rows += [
+        [f"`{name}`", "", f"{help}; such as `{_flow(example)}`"]
+        for name, help, example in (config.mappings(kind) if kind else ())
+    ]
+    return markdown(["key", "default", "meaning"], rows)
 
 
 def _section(title: str, items: Sequence[Declared]) -> str:

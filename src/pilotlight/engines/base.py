@@ -88,6 +88,29 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Pods:
+    """Pods of a Kubernetes Deployment, all alike: one of them is to run the engine."""
+
+    deployment: str
+    namespace: str | None = None
+    """None: the one that this program itself runs in."""
+
+    port: int = 8080
+    path: str = ""
+    """What stands before every path of the engine's server, without a trailing slash."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 60.0
+    """As `Remote.timeout_s`."""
+
+    scales: bool = True
+    """Whether their number is ours to set; if not, only what is there is used."""
+
+    linger_s: float = 300.0
+    """How long a pod stays that no gateway uses, such as after a gateway's restart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """A program to run. Secrets travel in `env` or over the channel, never in `argv`."""
 
@@ -102,6 +125,12 @@ class Launch:
 
     remote: Remote | None = None
     """No program at all: somebody else runs the engine, and this is where."""
+
+    pods: Pods | None = None
+    """No program here: a cluster runs it, and this is which."""
+
+    stage: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    """Told each further step of a start that has several, by name, as it begins."""
 
 
 @runtime_checkable
@@ -208,6 +237,15 @@ class EngineProcess(Protocol):
 
     def peak_memory_bytes(self) -> int | None:
         """The most it ever had resident; None where unknown."""
+        ...
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A process that others may tell to go, with time to finish what it has in hand."""
+
+    async def leaving(self) -> str:
+        """Until it was told so; says by whom. From then on it is given no more requests."""
         ...
 
 

@@ -51,6 +51,12 @@ def _vllm(settings: EngineSettings, machine: Machine) -> Engine:
     return choose(settings.directory, machine)
 
 
+def _kubernetes(settings: EngineSettings, machine: Machine) -> Engine:
+    from pilotlight.engines.kubernetes import KubernetesEngine
+
+    return KubernetesEngine()
+
+
 def _preset(name: str) -> Factory:
     def make(settings: EngineSettings, machine: Machine) -> Engine:
         from pilotlight.engines.presets import PRESETS, PresetEngine
@@ -67,6 +73,7 @@ FACTORIES: Mapping[str, Factory] = {
     "openai": _openai,
     "ollama": _ollama,
     "transformers": _transformers,
+    "kubernetes": _kubernetes,
     "command": _preset("command"),
     "sglang": _preset("sglang"),
     "tensorrt-llm": _preset("tensorrt-llm"),

@@ -60,8 +60,9 @@ class RemoteClient:
     Answers to a POST are looked at on their way through; see `fleet.answer_check`.
     """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, *, through_proxies: bool = True) -> None:
         self._remote = remote
+        self._through_proxies = through_proxies and not remote.here
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -78,7 +79,7 @@ class RemoteClient:
                 ),
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=not self._remote.here,
+                trust_env=self._through_proxies,
             )
         return self._session
 

@@ -83,6 +83,8 @@ class Gateway:
         except ClientGone:
             request.status = CLIENT_GONE_STATUS
         finally:
+            # For whoever carries the answer on: a stream that ended in an error is whole to ASGI.
+            scope["pilotlight.error"] = request.error
             self._count(request)
             self._log(request)
 

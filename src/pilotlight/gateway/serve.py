@@ -22,6 +22,7 @@ from pilotlight.gateway.assembly import House, build
 from pilotlight.gateway.console import Console
 from pilotlight.gateway.electricity import Electricity
 from pilotlight.gateway.keys import KeyStore
+from pilotlight.gateway.pods import fleet_of, look_after_pods
 from pilotlight.gateway.signals import Stop, either, held
 from pilotlight.machine import survey
 
@@ -104,7 +105,8 @@ async def _serve(
     with stop.listening():
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(console.close)
-            fleet = LocalFleet(settings.data_dir / "logs")
+            local = LocalFleet(settings.data_dir / "logs")
+            fleet = fleet_of(settings, local, stop.asked.is_set)
             closing.push_async_callback(fleet.close)
             electricity = Electricity(settings.ledger)
             closing.callback(electricity.close)
@@ -117,6 +119,7 @@ async def _serve(
                 power=electricity.total,
             )
             closing.push_async_callback(house.close)
+            look_after_pods(fleet, house.catalogue)
             await _begin(house, electricity, listener, stop, console)
     return 0
 

@@ -18,7 +18,7 @@ def serve_file(plan: Plan, ref: str | None = None) -> str:
         PlanError: nobody knows where the weights are to be had.
     """
     lines = [*_head(plan), "models:", f"  {json.dumps(plan.deployment.model)}:"]
-    for key, value in _entry(plan.deployment, ref).items():
+    for key, value in entry(plan.deployment, ref).items():
         if isinstance(value, Mapping):
             lines.append(f"    {key}:")
             lines += [f"      {name}: {_scalar(inner)}" for name, inner in value.items()]
@@ -43,7 +43,14 @@ def _scalar(value: Any) -> str:
     return json.dumps(value)
 
 
-def _entry(deployment: Deployment, ref: str | None) -> Mapping[str, Any]:
+def serve_tree(plan: Plan, ref: str | None = None) -> dict[str, Any]:
+    """The same as plain data. Raises PlanError as `serve_file` does."""
+    model = dict(entry(plan.deployment, ref))
+    return {"models": {plan.deployment.model: {**model, "options": dict(model["options"])}}}
+
+
+def entry(deployment: Deployment, ref: str | None) -> Mapping[str, Any]:
+    """The model's own part of the file."""
     found = ref or deployment.ref
     if found is None:
         raise PlanError(

@@ -123,7 +123,10 @@ class Replica:
         self.process, self._early = None, None
 
     async def _launch(self, job: ModelJob | None) -> EngineProcess:
-        return await self._fleet.launch(self.engine.command(self._fleet.seat(self.id), job))
+        launch = self.engine.command(self._fleet.seat(self.id), job)
+        if launch.pods is not None and self.trace is not None:
+            launch = replace(launch, stage=self.trace.begin)
+        return await self._fleet.launch(launch)
 
     async def _load(self, trace: Trace) -> None:
         assert self.process is not None

@@ -47,6 +47,7 @@ from pilotlight.router.events import (
     ReplicaAdapted,
     ReplicaAsleep,
     ReplicaEnded,
+    ReplicaLeaving,
     ReplicaOutdated,
     ReplicaProven,
     ReplicaReady,
@@ -113,6 +114,7 @@ class RouterCore:
             ReplicaProven: self._proven,
             ReplicaAdapted: self._adapted,
             ReplicaOutdated: self._outdated,
+            ReplicaLeaving: self._leaving,
             ReplicaEnded: self._ended,
             DrainBegan: self._drain_began,
             Ticked: lambda event, now: (),
@@ -260,6 +262,12 @@ class RouterCore:
         if replica is not None:
             replica.adapting, replica.outdated = False, True
         return ()
+
+    def _leaving(self, event: ReplicaLeaving, now: float) -> Iterable[Decision]:
+        replica = self.state.replicas.get(event.replica)
+        if replica is None or replica.state is not ReplicaState.READY:
+            return ()
+        return (Drain(replica.id, event.reason),)
 
     def _started(self, event: ReplicaStarted, now: float) -> Iterable[Decision]:
         replica = self.state.replicas.get(event.replica)

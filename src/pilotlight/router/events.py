@@ -104,6 +104,14 @@ class ReplicaOutdated:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaLeaving:
+    """Somebody else told its process to go: what it has in hand it may finish."""
+
+    replica: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaEnded:
     """Gone: as ordered when `error` is None, else crashed, stalled or failed to start."""
 
@@ -135,6 +143,7 @@ Event = (
     | ReplicaProven
     | ReplicaAdapted
     | ReplicaOutdated
+    | ReplicaLeaving
     | ReplicaEnded
     | DrainBegan
     | Ticked

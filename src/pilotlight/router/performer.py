@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from pilotlight.core import ColdStart
-from pilotlight.engines.base import Adapts, EngineProcess, ModelJob
+from pilotlight.engines.base import Adapts, EngineProcess, Leaves, ModelJob
 from pilotlight.errors import (
     AdapterError,
     EngineCrashedError,
@@ -48,6 +48,7 @@ from pilotlight.router.events import (
     ReplicaAdapted,
     ReplicaAsleep,
     ReplicaEnded,
+    ReplicaLeaving,
     ReplicaOutdated,
     ReplicaProven,
     ReplicaReady,
@@ -316,15 +317,21 @@ class Performer:
 
     async def _guard(self, replica: Replica) -> None:
         """Until the process ends by itself, or stalls and is ended."""
-        dog = self._spawn(self._watch(replica))
+        beside = [self._spawn(self._watch(replica)), self._spawn(self._heed(replica))]
         try:
             how = await replica.wait()
         finally:
-            dog.cancel()
+            for task in beside:
+                task.cancel()
         error = replica.verdict or self._crash(replica, how)
         if replica.id not in self._ending:
             log.error("replica %s: %s", replica.id, error.one_line())
         self._failed(replica, error)
+
+    async def _heed(self, replica: Replica) -> None:
+        """One that somebody else told to go gets nothing more to do."""
+        if isinstance(replica.process, Leaves):
+            self._post(ReplicaLeaving(replica.id, await replica.process.leaving()))
 
     def _crash(self, replica: Replica, how: str) -> EngineCrashedError:
         return EngineCrashedError(

@@ -131,8 +131,8 @@ class PresetEngine:
             return options.ready or self.preset.ready, None
         name = self.capabilities(job.files, options).model or job.name
         operations = options.operations or self.preset.operations
-        operation = next(op for op in _CANARIES if op in operations)
-        return ENDPOINTS[operation], msgspec.json.encode({"model": name, **_CANARIES[operation]})
+        operation = next(op for op in CANARIES if op in operations)
+        return ENDPOINTS[operation], msgspec.json.encode({"model": name, **CANARIES[operation]})
 
     async def progress(self, process: EngineProcess) -> int | None:
         """Its own count of tokens where it shows one, else whether it answers at all."""
@@ -143,7 +143,7 @@ class PresetEngine:
         return refusals.translate(status, self._keys.hidden(body))
 
 
-_CANARIES: Mapping[Operation, Mapping[str, Any]] = {
+CANARIES: Mapping[Operation, Mapping[str, Any]] = {
     Operation.CHAT: {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1},
     Operation.COMPLETIONS: {"prompt": "Hi", "max_tokens": 1},
     Operation.EMBEDDINGS: {"input": "Hi"},

@@ -1,0 +1,1 @@
+"""Plan → files → platform → measurement; one package a target."""

@@ -1,0 +1,1 @@
+"""One machine: what the targets compose and systemd share."""

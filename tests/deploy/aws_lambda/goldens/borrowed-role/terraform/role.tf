@@ -1,0 +1,1 @@
+# The execution role is one that is there already; see function.tf.

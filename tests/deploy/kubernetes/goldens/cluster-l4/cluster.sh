@@ -1,0 +1,44 @@
+#!/bin/sh
+# Makes the cluster and its node pools where they aren't yet. Run it again after an interruption.
+set -eu
+
+PROJECT=${PROJECT:-$(gcloud config get-value project)}
+ZONE=us-central1-a
+CLUSTER=pilotlight
+
+if ! gcloud container clusters describe "$CLUSTER" --zone="$ZONE" --project="$PROJECT" >/dev/null 2>&1; then
+  gcloud container clusters create "$CLUSTER" \
+    --release-channel=regular \
+    --machine-type=e2-standard-2 \
+    --num-nodes=1 \
+    --enable-autoscaling \
+    --min-nodes=1 \
+    --max-nodes=2 \
+    --disk-size=50 \
+    --disk-type=pd-balanced \
+    --workload-pool="$PROJECT.svc.id.goog" \
+    --enable-image-streaming \
+    --enable-dataplane-v2 \
+    --enable-ip-alias \
+    --enable-shielded-nodes \
+    --enable-managed-prometheus \
+    --no-enable-basic-auth \
+    --zone="$ZONE" --project="$PROJECT"
+fi
+
+if ! gcloud container node-pools describe engines --cluster="$CLUSTER" --zone="$ZONE" --project="$PROJECT" >/dev/null 2>&1; then
+  gcloud container node-pools create engines --cluster="$CLUSTER" \
+    --machine-type=g2-standard-8 \
+    --num-nodes=0 \
+    --enable-autoscaling \
+    --min-nodes=0 \
+    --max-nodes=2 \
+    --disk-size=200 \
+    --disk-type=pd-balanced \
+    --accelerator=type=nvidia-l4,count=1,gpu-driver-version=default \
+    --workload-metadata=GKE_METADATA \
+    --enable-image-streaming \
+    --zone="$ZONE" --project="$PROJECT"
+fi
+
+gcloud container clusters get-credentials "$CLUSTER" --zone="$ZONE" --project="$PROJECT"
