@@ -81,6 +81,14 @@ class Row:
         return f"{self.engine}, {self.at_once} at once"
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of the prompts, in tokens."""
+
+    prompt: int
+    answer: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
     """What the container is asked to measure; paths are the same in it."""
@@ -93,8 +101,8 @@ class Inside:
     seconds: float = 0.0
     server: str | None = None
     engines: str | None = None
-    lengths: tuple[int, ...] = ()
-    """Of the answers, in tokens."""
+    answered: tuple[Answered, ...] = ()
+    """By the real model, in the order of the prompts."""
 
     def path(self, name: str) -> Path:
         return Path(self.models) / name
@@ -123,7 +131,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.inside:
         asked = msgspec.json.decode(given.inside, type=Inside)
-        found = _inside(asked) if asked.contender else _lengths(asked)
+        found = _inside(asked) if asked.contender else _answered(asked)
         print(msgspec.json.encode(found).decode())
         return 0
     if shutil.which("podman") is None:
@@ -132,24 +140,26 @@ def main() -> int:
         parser.error("--vllm and --checkpoint belong together")
     with tempfile.TemporaryDirectory(prefix="study-") as directory:
         models = _models(Path(directory), given.mix, given.checkpoint)
-        lengths = _contained(Inside(models=models, contender=""), tuple[int, ...])
+        answered = _contained(Inside(models=models, contender=""), tuple[Answered, ...])
         rows: list[Row] = []
-        for asked in _asked(given, models, lengths):
+        for asked in _asked(given, models, answered):
             rows += _contained(asked, list[Row])
     return _report(rows).publish(given.out)
 
 
-def _asked(given: argparse.Namespace, models: str, lengths: tuple[int, ...]) -> Iterator[Inside]:
+def _asked(
+    given: argparse.Namespace, models: str, answered: tuple[Answered, ...]
+) -> Iterator[Inside]:
     """One container each: what one has read isn't charged to the next one's memory."""
     for mix in given.mix:
         yield Inside(
             models=models, contender=mix, at_once=tuple(given.at_once), seconds=given.seconds,
-            server=given.server, lengths=lengths,
+            server=given.server, answered=answered,
         )  # fmt: skip
     if given.vllm:
         yield Inside(
             models=models, contender=VLLM, at_once=tuple(given.vllm_at_once),
-            seconds=given.seconds, engines=given.vllm, lengths=lengths,
+            seconds=given.seconds, engines=given.vllm, answered=answered,
         )  # fmt: skip
 
 
@@ -178,13 +188,16 @@ def _contained(asked: Inside, kind: type[T]) -> T:
 
 def _inside(asked: Inside) -> Sequence[Row]:
     contender = _contender(asked)
-    return [_row(contender, at_once, _measured(contender, asked, at_once))
+    return [_row(contender, asked, at_once, _measured(contender, asked, at_once))
             for at_once in asked.at_once]  # fmt: skip
 
 
-def _lengths(asked: Inside) -> Sequence[int]:
-    records = _answers(asked, _ground(asked)).records
-    return [tokens for one in records if (tokens := one.output_tokens) is not None]
+def _answered(asked: Inside) -> Sequence[Answered]:
+    return [
+        Answered(prompt, answer)
+        for one in _answers(asked, _ground(asked)).records
+        if (prompt := one.input_tokens) and (answer := one.output_tokens)
+    ]
 
 
 def _ground(asked: Inside) -> Ground:
@@ -236,11 +249,11 @@ def _prompts() -> Workload:
     return asyncio.run(prepare(f"builtin:repeat=no,max_tokens={ANSWER_TOKENS}"))
 
 
-def _as_long_as(contender: Contender, lengths: Sequence[int], *, again: bool) -> Workload:
+def _as_long_as(contender: Contender, answered: Sequence[Answered], *, again: bool) -> Workload:
     prompts = _prompts()
     asks = [
-        replace(ask, max_tokens=tokens, exact_output=True, fields=contender.uncached)
-        for ask, tokens in zip(prompts.asks(0), lengths, strict=True)
+        replace(ask, max_tokens=one.answer, exact_output=True, fields=contender.uncached)
+        for ask, one in zip(prompts.asks(0), answered, strict=True)
     ]
 
     def draw(seed: int) -> Iterator[Ask]:
@@ -254,19 +267,21 @@ def _as_long_as(contender: Contender, lengths: Sequence[int], *, again: bool) ->
 
 def _measured(contender: Contender, asked: Inside, at_once: int) -> Stage:
     again = at_once > 1
-    workload = _as_long_as(contender, asked.lengths, again=again)
+    workload = _as_long_as(contender, asked.answered, again=again)
     options = {**contender.recipe.options, "parallel": at_once, "context": CONTEXT}
     load = Load(kind="closed", concurrency=at_once, duration_s=asked.seconds if again else None)
     with serving(replace(contender.recipe, options=options), contender.ground) as subject:
         return measure(subject, workload, load).stage
 
 
-def _row(contender: Contender, at_once: int, stage: Stage) -> Row:
+def _row(contender: Contender, asked: Inside, at_once: int, stage: Stage) -> Row:
     numbers = stage.numbers
     assert numbers.study_tokens_per_s is not None
     assert numbers.output_tokens_per_s is not None
-    assert numbers.total_tokens_per_s is not None
-    whole = numbers.study_tokens_per_s if at_once == 1 else numbers.total_tokens_per_s.value
+    whole = numbers.study_tokens_per_s
+    if at_once > 1:
+        # A minute's window holds more of the short answers, and so more prompts, than the set has.
+        whole = numbers.output_tokens_per_s.value * _all_to_answers(asked.answered)
     row = Row(
         engine=contender.name,
         at_once=at_once,
@@ -277,6 +292,11 @@ def _row(contender: Contender, at_once: int, stage: Stage) -> Row:
     )
     print(row, file=sys.stderr, flush=True)
     return row
+
+
+def _all_to_answers(answered: Sequence[Answered]) -> float:
+    answers = sum(one.answer for one in answered)
+    return (sum(one.prompt for one in answered) + answers) / answers
 
 
 def _report(rows: Sequence[Row]) -> Report:

