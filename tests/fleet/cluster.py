@@ -175,6 +175,11 @@ class Cluster:
         gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
         self._tell("ERROR", gone)
 
+    def tell(self, kind: str, thing: Json) -> None:
+        """An event that is no pod's, to every watch under way."""
+        self._next()
+        self._tell(kind, thing)
+
     def cut_watches(self) -> None:
         """Their connections end, as when the API server restarts."""
         self._over.set()

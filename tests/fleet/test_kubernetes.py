@@ -528,6 +528,21 @@ async def test_a_watch_too_old_lists_anew(cluster: Cluster, gate: Gateway) -> No
     assert await process.wait() == "its pod is gone"
 
 
+@pytest.mark.parametrize(
+    ("kind", "thing"), [("MODIFIED", {}), ("ERROR", {"kind": "Status"}), ("ERROR", {"code": 410})]
+)
+async def test_what_cant_be_read_ends_no_watch_for_good(
+    cluster: Cluster, gate: Gateway, kind: str, thing: dict[str, object]
+) -> None:
+    process = await serving(cluster, gate)
+    await until(lambda: cluster.watching == 1)
+    lists = cluster.asked.count("list pods")
+    cluster.tell(kind, thing)
+    await until(lambda: cluster.asked.count("list pods") > lists)
+    cluster.remove(cluster.only())
+    assert await process.wait() == "its pod is gone"
+
+
 async def test_an_api_that_was_away_is_caught_up_with(cluster: Cluster, gate: Gateway) -> None:
     process = await serving(cluster, gate)
     await until(lambda: cluster.watching == 1)

@@ -90,6 +90,7 @@ class FakeFunction:
         self.house: House | None = None
         mode = settings.pop("mode", "stream")
         initialization = settings.pop("initialization", "on-demand")
+        age_s: float = settings.pop("age_s", 0.0)
         self.environment = Environment(api=api.address, mode=mode, initialization=initialization)
         data_dir.mkdir(exist_ok=True)
         file = data_dir / "pilotlight.yaml"
@@ -101,7 +102,7 @@ class FakeFunction:
         file.write_text(yaml.safe_dump(tree))
         self.settings = config.load(file, environ={})
         self.ended: asyncio.Task[int] = asyncio.create_task(
-            live(self.environment, self._build, self.clock, self.stop, self.time.now)
+            live(self.environment, self._build, self.clock, self.stop, self.time.now, lambda: age_s)
         )
 
     def _build(self, closing: AsyncExitStack) -> House:

@@ -123,6 +123,22 @@ def test_a_restart_takes_the_mounted_file_again(tmp_path: Path) -> None:
         assert named(tmp_path / "data") == ["me"]
 
 
+def test_a_mounted_file_may_have_a_relative_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.json").write_text(text_of(tmp_path, "me"))
+    keys.provide(tmp_path / "data", {keys.NAME: "keys.json"})
+    assert named(tmp_path / "data") == ["me"]
+
+
+def test_keys_that_are_mounted_where_they_are_read_stay(tmp_path: Path) -> None:
+    KeyStore(tmp_path / "keys.json").create("me", "user")
+    keys.provide(tmp_path, {keys.NAME: str(tmp_path / "keys.json")})
+    assert named(tmp_path) == ["me"]
+    assert not (tmp_path / "keys.json").is_symlink()
+
+
 @pytest.mark.parametrize("broken", ["{}", "not json", '{"keys": [{"id": 1}]}'])
 def test_broken_keys_never_mean_an_open_server(tmp_path: Path, broken: str) -> None:
     with pytest.raises(ConfigError, match=f"the variable {keys.VARIABLE} holds no keys"):

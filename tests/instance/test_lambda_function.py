@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,32 @@ async def test_a_load_on_demand_goes_on_in_the_first_invocation(tmp_path: Path) 
         await invoked.done()
         assert invoked.status == 200
         assert len(f.fleet.processes) == 1
+
+
+async def test_what_the_process_took_to_begin_is_part_of_init(tmp_path: Path) -> None:
+    """Lambda's 10 s count from its start: imports from a cold image are seconds of them."""
+    async with function(tmp_path, age_s=4.0) as f:
+        process = await f.fleet.launched(1)
+        process.hold("load")
+        await process.reached("load")
+        await f.pass_time(4.9)
+        assert f.api.asked == 0
+        await f.pass_time(0.1)
+        await f.api.until_asked()
+        process.release("load")
+
+
+def test_a_process_knows_how_old_it_is() -> None:
+    program = (
+        "import time; before = time.monotonic();"
+        "from pilotlight.instance.lambda_init import process_age_s;"
+        "print(process_age_s() - (time.monotonic() - before))"
+    )
+    ran = subprocess.run(
+        (sys.executable, "-c", program), capture_output=True, text=True, check=True, timeout=60
+    )
+    # Until its first line: the interpreter's own start, and a tick.
+    assert -0.01 <= float(ran.stdout) < 10
 
 
 async def test_a_provisioned_environment_waits_for_its_load(tmp_path: Path) -> None:

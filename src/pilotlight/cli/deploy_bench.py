@@ -81,9 +81,11 @@ def bench(context: click.Context, /, **flags: Any) -> int:
             report = measured(chosen.target, chosen.release, trial, view)
         report = replace(report, command=command_line())
         kept = Remembered.of(chosen.settings.data_dir, chosen.target.name, chosen.release.name)
-        paths = kept.keep(report)
-        click.echo(f"wrote {', '.join(map(str, paths))}", err=True)
-        _show(report, chosen, flags)
+        try:
+            paths = kept.keep(report)
+            click.echo(f"wrote {', '.join(map(str, paths))}", err=True)
+        finally:  # what took half an hour is shown even where it can't be kept
+            _show(report, chosen, flags)
     return Exit.OK if report.stage.numbers.completed else Exit.FAILURE
 
 

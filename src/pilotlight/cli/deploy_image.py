@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -19,12 +19,15 @@ from pilotlight.cli.deploy_release import (
     read_source,
     source_flags,
 )
+from pilotlight.cli.interruption import stopped_alike
 from pilotlight.config import declared
 from pilotlight.deploy.image.settings import CHOICES, ImageOptions
 
 if TYPE_CHECKING:
+    from pilotlight.catalog.platform import CpuArchitecture
     from pilotlight.deploy.image.choices import Choice
     from pilotlight.deploy.image.request import ImageRequest
+    from pilotlight.deploy.source import Source
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 PART = "build"
@@ -81,13 +84,15 @@ def image(
     if out is not None:
         from pilotlight.deploy.image.context import assemble
 
-        spec = assemble(request, out, _say)
+        with stopped_alike():
+            spec = assemble(request, out, _say)
         click.echo(json.dumps({"context": str(out), "tag": spec.tag}) if as_json else str(out))
         return
     from pilotlight.deploy.image.built import text
     from pilotlight.deploy.image.make import make
 
-    built = make(request, _say)
+    with stopped_alike():  # else a job's time limit would leave a whole context behind
+        built = make(request, _say)
     click.echo(json.dumps(asdict(built)) if as_json else text(built))
 
 
@@ -104,7 +109,7 @@ def _request(
     from pilotlight.deploy.image.settings import check
     from pilotlight.deploy.instance_file import instance_file
     from pilotlight.deploy.resolve import resolve_image, weights_bytes
-    from pilotlight.deploy.section import is_common, part_of
+    from pilotlight.deploy.section import is_common
     from pilotlight.deploy.tradeoff import platforms, tradeoff
 
     source, chosen = read_source(context, flags)
@@ -113,10 +118,10 @@ def _request(
     known = known_here(chosen, read_catalog(chosen))
     release = resolve_image(source, known, common)
     own = (*(text for text in given if not is_common(text)), *_own(flags))
-    options = part_of(ImageOptions, PART, source.section, own, source=source.name)
-    if "architecture" not in (source.section.get(PART) or {}) and not flags["built_architecture"]:
-        options = replace(options, architecture=release.size.architecture)
+    options = _options(source, release.size.architecture, common, own)
     check(options)
+    architecture = cast("CpuArchitecture", options.architecture)
+    release = replace(release, size=replace(release.size, architecture=architecture))
     weighed = tradeoff(release, known.catalog, weights_bytes(source, known))
     request = ImageRequest(
         name=release.name,
@@ -130,6 +135,21 @@ def _request(
         size=release.size,
     )
     return request, weighed
+
+
+def _options(
+    source: Source, usual: CpuArchitecture, common: Sequence[str], own: Sequence[str]
+) -> ImageOptions:
+    """The command line's architecture, else the `build` section's, else the instances'."""
+    from pilotlight.deploy.section import part_of
+
+    options = part_of(ImageOptions, PART, source.section, own, source=source.name)
+    told = any(text.startswith(f"{PART}.architecture=") for text in own)
+    elsewhere = any(text.startswith("architecture=") for text in common)
+    in_file = "architecture" in (source.section.get(PART) or {})
+    if told or (in_file and not elsewhere):
+        return options
+    return replace(options, architecture=usual)
 
 
 def _own(flags: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -152,18 +152,26 @@ def _keys(path: Path) -> Mapping[str, Any]:
 
 
 def _weights_bytes(chosen: Settings, source: Source) -> int | None:
-    """Of all models that are here; None if one of them isn't."""
-    from pilotlight.config import model_entry
+    """Of all models and adapters together, each once; None if one of them isn't here."""
     from pilotlight.core import ModelRef
     from pilotlight.store.store import Store
 
     store = Store(chosen.data_dir / "store", chosen.store)
     total = 0
-    for entry in source.serve["models"].values():
-        if model_entry(entry).get("engine") == "openai":
-            continue
-        files = store.present(ModelRef.parse(model_entry(entry)["ref"]))
+    for ref in dict.fromkeys(_refs(source)):
+        files = store.present(ModelRef.parse(ref))
         if files is None:
             return None
         total += files.size_bytes
     return total
+
+
+def _refs(source: Source) -> Iterator[str]:
+    """Of all that instances load: models and their adapters."""
+    from pilotlight.config import ModelPolicy, parse_model
+
+    for name, entry in source.serve["models"].items():
+        model = parse_model(str(name), entry, ModelPolicy(), source.name)
+        if model.engine != "openai":
+            yield model.ref
+            yield from (adapter.ref for adapter in model.adapters.values())

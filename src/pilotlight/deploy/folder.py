@@ -48,6 +48,7 @@ def compare(files: Files, folder: Path) -> Rendering:
     fates: dict[str, Fate] = {name: _fate(folder, name, text, ours) for name, text in files.items()}
     gone = [name for name in ours if name not in files and (folder / name).exists()]
     for name in gone:
+        _require_inside(folder, name)
         _require_untouched(folder, name, ours)
     return Rendering(files, {**fates, **dict.fromkeys(gone, "removed")})
 
@@ -115,10 +116,7 @@ def _remove_empty(folder: Path, directory: Path) -> None:
 
 def _fate(folder: Path, name: str, text: str, ours: Digests) -> Fate:
     place = folder / name
-    if not place.resolve().is_relative_to(folder.resolve()):
-        raise DeployError(
-            f"{str(place)!r} leads out of {str(folder)!r}", hint="remove the link, or --out DIR"
-        )
+    _require_inside(folder, name)
     if not place.exists():
         return "new"
     if place.is_file() and place.read_bytes() == text.encode():
@@ -130,6 +128,15 @@ def _fate(folder: Path, name: str, text: str, ours: Digests) -> Fate:
         )
     _require_untouched(folder, name, ours)
     return "changed"
+
+
+def _require_inside(folder: Path, name: str) -> None:
+    """Of a name in the list, too: the folder may have come with somebody else's repository."""
+    place = folder / name
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise DeployError(
+            f"{str(place)!r} leads out of {str(folder)!r}", hint="remove the link, or --out DIR"
+        )
 
 
 def _require_untouched(folder: Path, name: str, ours: Digests) -> None:

@@ -67,7 +67,12 @@ def resolve(
         ConfigError: a key, a name or a value that can't be, or no image.
     """
     given: Common = options_of(target, source.section, overrides, source=source.name)
-    release = _released(source, known, given, target.options())
+    usual: Common = target.options()
+    fetches = _first(given.models, usual.models) == "fetch"
+    if fetches and not with_image and weights_bytes(source, known) is None:
+        # Whoever asks or deletes may do so on a machine that never had the models.
+        usual = replace(usual, disk=_first(usual.disk, Bytes(SCRATCH_BYTES)))
+    release = _released(source, known, given, usual)
     if target.options.needs_image:
         image = given.image or known.image(release.name)
         if image is None and with_image:

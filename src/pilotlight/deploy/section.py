@@ -126,6 +126,8 @@ def _nested(kind: type[Any], name: str, overrides: Iterable[str]) -> dict[str, A
         inner = tree
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"--set {text}: {part} was given a value before", hint="drop one")
         # A text such as 1.10 or on is a text where one is due; mappings and lists are YAML.
         inner[path[-1]] = value if path in scalars else _yaml(text, value)
     return tree

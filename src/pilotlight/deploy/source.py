@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotlight import config
+from pilotlight.engines import system_prompts
 from pilotlight.errors import ConfigError
 from pilotlight.planner.document import plan_at, read
 from pilotlight.planner.plan import Answer, Plan
@@ -50,9 +51,27 @@ def of_file(path: Path) -> Source:
     config.load(path, environ={})  # what can't be served can't be deployed
     _refuse_secrets(tree, str(path))
     section = tree.pop("deploy", None) or {}
-    if not tree.get("models"):
-        tree["models"] = dict(config.DEFAULT_MODELS)
+    models = tree.get("models") or config.DEFAULT_MODELS
+    tree["models"] = {name: _with_prompts(entry) for name, entry in models.items()}
     return Source(name=str(path), serve=tree, section=section)
+
+
+def _with_prompts(entry: Any) -> Any:
+    """With the words of its system prompts' files: an instance hasn't got the files."""
+    given = entry.get("system_prompts") if isinstance(entry, Mapping) else None
+    if not given:
+        return entry
+    texts = (given,) if isinstance(given, str) else given
+    return {**entry, "system_prompts": [_prompt(str(text)) for text in texts]}
+
+
+def _prompt(given: str) -> str:
+    """What isn't a file here may be one in the image, and stays as it is."""
+    mark = system_prompts.FILE_MARK
+    if not (given.startswith(mark) and Path(given.removeprefix(mark)).expanduser().is_file()):
+        return given
+    found = system_prompts.read((given,), Path())
+    return found.texts[0] if found else given
 
 
 def planned(plan: Source, file: Source) -> Source:

@@ -34,7 +34,7 @@ def perform(todo: Sequence[Change], do: Do, report: Report) -> None:
             do(change)
             report(f"{_DONE[change.action]} {change.name}")
     except BaseException as error:
-        left = [change.name for change in reversed(begun) if not _taken_back(change, do, report)]
+        left = _take_back(begun, do, report)
         if left and isinstance(error, PilotlightError):
             raise DeployError(
                 f"{error.message}; and this couldn't be taken back: {', '.join(left)}",
@@ -48,12 +48,28 @@ def inverse(change: Change) -> Change:
     return Change(_OPPOSITE[change.action], change.name, before=change.after, after=change.before)
 
 
+def _take_back(begun: Sequence[Change], do: Do, report: Report) -> list[str]:
+    """The last first; names of those that couldn't be. Stopped once more, it says what stays."""
+    left, waiting = list[str](), list(begun)
+    try:
+        while waiting:
+            if not _taken_back(waiting[-1], do, report):
+                left.append(waiting[-1].name)
+            waiting.pop()
+    except BaseException:
+        stays = [*left, *(change.name for change in reversed(waiting))]
+        report(f"stopped; not taken back: {', '.join(stays)}")
+        raise
+    return left
+
+
 def _taken_back(change: Change, do: Do, report: Report) -> bool:
     """Goes on whatever happens: the next one may still be taken back."""
     try:
         do(inverse(change))
-    except PilotlightError as error:
-        report(f"couldn't take back {change.name}: {error.message}")
+    except Exception as error:  # also a client's own: those before it would stay
+        words = error.message if isinstance(error, PilotlightError) else repr(error)
+        report(f"couldn't take back {change.name}: {words}")
         return False
     report(f"took back {change.name}")
     return True

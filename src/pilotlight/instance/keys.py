@@ -31,7 +31,7 @@ def provide(data_dir: Path, environ: Mapping[str, str]) -> None:
         if text:
             durable.write_text(path, text)
         elif mounted is not None:
-            _link(path, mounted)
+            _link(path, mounted.absolute())
     except OSError as error:
         raise ConfigError(
             f"can't put keys into data_dir {str(data_dir)!r}: {error.strerror}",
@@ -58,6 +58,8 @@ def _mounted(environ: Mapping[str, str]) -> Path | None:
 
 
 def _link(path: Path, mounted: Path) -> None:
+    if mounted.parent.resolve() / mounted.name == path.parent.resolve() / path.name:
+        return  # it is mounted where it is read; a link to itself would take its place
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     partial.symlink_to(mounted)

@@ -48,7 +48,8 @@ LEAVE_S = 0.2
 """How long the gateway may take to let go of a request that was cut off."""
 
 STOP_S = 0.1
-"""What is left of an invocation once the environment is shut down: Lambda gives 500 ms in all."""
+"""What is left of an invocation once the environment is shut down. Lambda gives 500 ms in all where
+an extension is registered; without one it kills at once, and between invocations alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from pilotlight.instance.lambda_api import Invocation, RuntimeApi
 from pilotlight.instance.lambda_clock import AwakeClock
 from pilotlight.instance.lambda_environment import Environment
 from pilotlight.instance.lambda_function import Answering, Function
-from pilotlight.instance.lambda_init import load_models
+from pilotlight.instance.lambda_init import limit_s, load_models, process_age_s
 from pilotlight.machine import survey
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ async def _run(
 ) -> int:
     stop, clock = Stop(), AwakeClock()
     with stop.listening():
-        return await live(environment, partial(_build, settings, factories, clock), clock, stop)
+        build = partial(_build, settings, factories, clock)
+        return await live(environment, build, clock, stop, age_s=process_age_s)
 
 
 async def live(
@@ -80,16 +81,18 @@ async def live(
     clock: AwakeClock,
     stop: Stop,
     wall: Callable[[], float] = time.time,
+    age_s: Callable[[], float] = lambda: 0.0,
 ) -> int:
     """The whole life of an environment, until `stop` is asked; returns the exit code.
 
-    `build` makes the house on `clock` and leaves its end with the stack.
+    `build` makes the house on `clock` and leaves its end with the stack. `age_s` is how long ago
+    Lambda began to count the time of init.
     """
     api = RuntimeApi(environment.api)
     async with contextlib.AsyncExitStack() as closing:
         try:
             house = build(closing)
-            await _unless_stopped(stop, _init(house, environment, clock))
+            await _unless_stopped(stop, _init(house, environment, clock, age_s))
         except Exception as error:  # a process's edge: Lambda is to hear of it
             _log_failed(error)
             await _fail_init(api, error)
@@ -134,12 +137,15 @@ async def _in_time(close: Callable[[], Awaitable[None]]) -> None:
         log.info("engines are killed: they took over %g s to end", CLOSE_S)
 
 
-async def _init(house: House, environment: Environment, clock: AwakeClock) -> None:
+async def _init(
+    house: House, environment: Environment, clock: AwakeClock, age_s: Callable[[], float]
+) -> None:
     """Raises what a model couldn't be loaded for."""
     began_s = time.monotonic()
     house.begin()
     house.books.begin()
-    await load_models(house, clock, limited=environment.init_limited)
+    left_s = limit_s(limited=environment.init_limited, age_s=age_s())
+    await load_models(house, clock, limit_s=left_s)
     log.info(
         "function %s, version %s, %s MB: init took %.2f s (%s, answers are %sed)",
         environment.function,

@@ -41,6 +41,9 @@ class Function:
     configuration: dict[str, Any]
     image: str
     tags: dict[str, str]
+    resolved: str
+    """By digest, as its tag was when it was given."""
+
     dirty: bool = True
     """Changed since the last version was published."""
 
@@ -89,6 +92,9 @@ class FakeAws:
         self.concurrency_limit = 1000
         self.fails_to_start = ""
         """Why no new version can run; empty when they can."""
+
+        self.unusable: dict[str, str] = {}
+        """Images to which no function can be updated, and why."""
 
         self._given: Parameters = {}
 
@@ -288,12 +294,16 @@ class FakeAws:
             configuration,
             Code["ImageUri"],
             dict(Tags),
+            self._resolved(Code["ImageUri"]),
         )
 
-    def get_function(self, FunctionName: str) -> Parameters:
+    def get_function(self, FunctionName: str, Qualifier: str | None = None) -> Parameters:
         found = self._function(FunctionName)
         shown = {**found.configuration, "FunctionArn": found.arn}
-        code = {"ImageUri": found.image, "ResolvedImageUri": self._resolved(found.image)}
+        code = {"ImageUri": found.image, "ResolvedImageUri": found.resolved}
+        if Qualifier is not None:
+            shown = found.versions[int(Qualifier)]
+            code = shown["code"]
         reserved = {"ReservedConcurrentExecutions": found.reserved} if found.reserved else {}
         return {
             "Configuration": shown, "Code": code, "Tags": dict(found.tags), "Concurrency": reserved,
@@ -303,7 +313,8 @@ class FakeAws:
         if "@" in image:
             return image
         repository, _, tag = image.rpartition(":")
-        return f"{repository}@sha256:{'0' * 63}{len(tag) % 10}"
+        known = self.world.tag_digests.get(f"{repository.rpartition('/')[2]}:{tag}")
+        return f"{repository}@{known or 'sha256:' + '0' * 63 + str(len(tag) % 10)}"
 
     def get_function_configuration(
         self, FunctionName: str, Qualifier: str | None = None
@@ -317,8 +328,10 @@ class FakeAws:
             raise _not_found(f"version {Qualifier}")
         if shown["looks"] > 0:
             shown["looks"] -= 1
-        else:
-            shown["LastUpdateStatus"] = "Successful"
+        elif shown.get("LastUpdateStatus") != "Failed":  # that stays until the next update
+            why = self.unusable.get(found.image) if Qualifier is None else None
+            shown["LastUpdateStatus"] = "Failed" if why else "Successful"
+            shown["LastUpdateStatusReason"] = why
             shown["State"] = "Failed" if self.fails_to_start else "Active"
             shown["StateReason"] = self.fails_to_start
         return shown
@@ -348,7 +361,7 @@ class FakeAws:
         self, FunctionName: str, ImageUri: str, Architectures: list[str]
     ) -> None:
         found = self._idle(FunctionName)
-        found.image = ImageUri
+        found.image, found.resolved = ImageUri, self._resolved(ImageUri)
         found.configuration["Architectures"] = Architectures
         self._update(found)
 
@@ -371,6 +384,7 @@ class FakeAws:
             found.versions[found.published] = {
                 **found.configuration, "Description": Description, "State": "Pending",
                 "Version": str(found.published), "looks": self.pending_looks,
+                "code": {"ImageUri": found.image, "ResolvedImageUri": found.resolved},
             }  # fmt: skip
         return found.versions[found.published]
 

@@ -162,6 +162,13 @@ def test_names_that_lambda_keeps_or_refuses(name: str) -> None:
     assert repr(name) in only(with_options(CHAT, environment={name: "x"})).value
 
 
+@pytest.mark.parametrize("name", sorted(function.OWN_VARIABLES))
+def test_variables_of_ours_are_not_given(name: str) -> None:
+    violation = only(with_options(CHAT, environment={name: "x"}))
+    assert violation.limit == "a variable that Pilotlight sets itself can't be given"
+    assert violation.value == repr(name)
+
+
 def test_names_of_functions_and_of_their_roles() -> None:
     longest = 64 - len("-us-east-1")
     assert broken(replace(CHAT, name="x" * longest)) == []
@@ -299,6 +306,15 @@ def test_a_vpc_has_subnets_and_groups() -> None:
 )
 def test_mounted_models_need_their_file_system_and_its_network(missing: dict[str, Any]) -> None:
     assert len(broken(with_options(ALL_OPTIONS, **missing))) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("access_point", ACCESS_POINT), ("file_system", FILE_SYSTEM)]
+)
+def test_a_file_system_that_nothing_is_read_from_is_refused(key: str, value: str) -> None:
+    violation = only(with_options(CHAT, **{key: value}))
+    assert violation.value == f"{key}, and models: image"
+    assert f"leave lambda.{key} out" in violation.fix
 
 
 @pytest.mark.parametrize("count", [49, 50])

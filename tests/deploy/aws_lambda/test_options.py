@@ -61,6 +61,18 @@ def test_without_boto3_the_next_step_is_to_install_it(monkeypatch: pytest.Monkey
     assert caught.value.hint == "pip install 'pilotlight[aws]'"
 
 
+def test_a_profile_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigError, match="nobody") as caught:
+        target().status(CHAT)
+    assert caught.value.hint is not None
+    assert "AWS_PROFILE" in caught.value.hint
+
+
 def test_amazons_client_is_loaded_by_what_talks_to_amazon_alone() -> None:
     program = (
         "import sys; from deploy.aws_lambda.releases import CHAT; "

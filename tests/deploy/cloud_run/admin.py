@@ -23,6 +23,9 @@ from google.rpc import status_pb2
 
 from deploy.cloud_run.admin_rules import faults, plain
 
+DEFAULT_IDENTITY = "123456789012-compute@developer.gserviceaccount.com"
+"""Whose name the API writes where a service names none."""
+
 SUCCEEDED = run_v2.Condition.State.CONDITION_SUCCEEDED
 FAILED = run_v2.Condition.State.CONDITION_FAILED
 READY = "Ready"
@@ -103,7 +106,11 @@ class Admin:
 
     def get_iam_policy(self, request: iam_policy_pb2.GetIamPolicyRequest) -> policy_pb2.Policy:
         self._found(request.resource)
-        return self.policies[request.resource]
+        policy = copy.deepcopy(self.policies[request.resource])
+        if request.options.requested_policy_version < 3:
+            for binding in policy.bindings:
+                binding.ClearField("condition")
+        return policy
 
     def set_iam_policy(self, request: iam_policy_pb2.SetIamPolicyRequest) -> policy_pb2.Policy:
         self._found(request.resource)
@@ -146,6 +153,7 @@ class Admin:
     ) -> operations_pb2.Operation:
         """A changed template is a new revision; one that never starts leaves traffic as it was."""
         service.name, service.etag = path, f'"{next(self._numbers)}"'
+        service.template.service_account = service.template.service_account or DEFAULT_IDENTITY
         service.uri = f"https://{path.rpartition('/')[2]}-x1y2z3-uc.a.run.app"
         created, ready = ("", "") if before is None else (
             before.latest_created_revision, before.latest_ready_revision

@@ -52,7 +52,6 @@ GUARDED: CloudRunRelease = replace(
     name="guarded",
     models="fetch",
     size=Size(vcpus=4, memory_bytes=int(15.5 * GIB), disk_bytes=3 * GIB),
-    keys={},
     options=CloudRunOptions(
         billing="instance",
         boost=False,

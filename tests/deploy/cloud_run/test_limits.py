@@ -53,6 +53,7 @@ FITS: list[tuple[str, CloudRunRelease]] = [
     ("Docker Hub by its name", replace(CHAT, image="docker.io/acme/chat:1")),
     ("Docker Hub by none", replace(CHAT, image="acme/chat:1")),
     ("the old registry", replace(CHAT, image="eu.gcr.io/acme/chat:1")),
+    ("keys in Secret Manager", replace(with_options(CHAT, keys_secret="chat-keys"), keys={})),
     ("32 MiB of request", replace(CHAT, serve={**CHAT.serve, "max_body": "32MiB"})),
 ]  # fmt: skip
 
@@ -132,6 +133,8 @@ REFUSED: list[tuple[str, CloudRunRelease, str, str, str]] = [
      execution_environment="gen1"), "gen2 to mount", "gen1", "execution_environment: gen2"),
     ("a body over 32 MiB", replace(CHAT, serve={**CHAT.serve, "max_body": "33MiB"}),
      "a request at most 32 MiB", "33MiB", "max_body: 32MiB"),
+    ("no keys", replace(CHAT, keys={"version": 1, "keys": []}),
+     "an API key", "none", "pilotlight keys create --name web"),
     ("a slow fetch", with_size(replace(GUARDED, models="fetch"), disk_bytes=50_000_000_000),
      "ready within 240 s", "about 250 s", "models: image"),
 ]  # fmt: skip
@@ -168,9 +171,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 @pytest.mark.parametrize(("over", "found"), [(0, 0), (1, 1)])
 def test_variables_have_a_size(over: int, found: int) -> None:
-    text = target().wanted(replace(CHAT, keys={"a": ""}))["service/chat"]
+    text = target().wanted(replace(CHAT, keys={"keys": [""]}))["service/chat"]
     empty = len(text["template"]["containers"][0]["env"][1]["value"])
-    keys = {"a": "x" * (VARIABLE_BYTES - empty + over)}
+    keys = {"keys": ["x" * (VARIABLE_BYTES - empty + over)]}
     violations = target().check(replace(CHAT, keys=keys))
     assert len(violations) == found
     assert all("keys_secret" in each.fix for each in violations)

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+from google.auth.exceptions import RefreshError
 
 from pilotlight.deploy.cloud_run import logs
 from pilotlight.deploy.cloud_run.connection import Connection
-from pilotlight.errors import DeployError
+from pilotlight.errors import ConfigError, DeployError
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -132,6 +133,19 @@ def test_following_shows_what_is_new_and_what_came_late_once(
     found = [line.split(" ", 2)[2] for line in itertools.islice(follow, 5)]
     assert found == ["first", "late 1", "new 1", "late 2", "new 2"]
     assert waits == [logs.FOLLOW_S, logs.FOLLOW_S]
+
+
+class Expired(requests.Session):
+    """Google's own session, whose credentials can't be renewed any more."""
+
+    def post(self, *words: Any, **how: Any) -> requests.Response:
+        raise RefreshError("Reauthentication is needed.")  # type: ignore[no-untyped-call]
+
+
+def test_credentials_that_ran_out_are_said(logging: Logging) -> None:
+    with Expired() as session, pytest.raises(ConfigError, match="Reauthentication") as refused:
+        list(lines(logging, session))
+    assert "gcloud auth application-default login" in str(refused.value)
 
 
 def test_a_refusal_names_the_role(logging: Logging, session: requests.Session) -> None:

@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from deploy.cloud_run.releases import KEYS
 from deploy.core.made import known
 from docs.blocks import blocks, read
 from pilotlight.config import declared
@@ -25,7 +26,7 @@ def test_its_configuration_breaks_no_limit() -> None:
     tree = yaml.safe_load(block.text)
     serve = {"models": tree["models"]}
     source = Source(name="pilotlight.yaml", serve=serve, section=tree["deploy"])
-    release = resolve(target(), source, known(), [f"image={IMAGE}"])
+    release = resolve(target(), source, known(keys=KEYS), [f"image={IMAGE}"])
     assert list(map(str, target().check(release))) == []
     assert release.scaling.concurrency == 16
     assert release.options.project == "acme-models"

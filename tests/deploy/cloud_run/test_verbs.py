@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,7 @@ def test_an_operation_that_takes_its_time_is_waited_for(cloud_run: CloudRun, adm
         (with_options(CHAT, billing="instance"), ("billing", "by instance")),
         (with_options(CHAT, boost=False), None),
         (replace(CHAT, keys={}), None),
+        (with_options(CHAT, service_account="a@b.iam.gserviceaccount.com"), None),
     ],
 )
 def test_a_change_is_seen_brought_about_and_then_gone(
@@ -130,9 +132,14 @@ def test_who_may_call_it_follows_the_release(cloud_run: CloudRun, admin: Admin) 
 
 def test_other_roles_of_the_policy_stay(cloud_run: CloudRun, admin: Admin) -> None:
     put_up(cloud_run, CHAT)
-    admin.policies[PATH].bindings.add(role="roles/run.viewer", members=["user:bob@example.com"])
+    theirs = admin.policies[PATH].bindings.add(
+        role="roles/run.viewer", members=["user:bob@example.com"]
+    )
+    theirs.condition.expression = 'request.time < timestamp("2027-01-01T00:00:00Z")'
     put_up(cloud_run, with_options(CHAT, invokers=("user:ann@example.com",)))
     assert sorted(members(admin)) == ["user:ann@example.com", "user:bob@example.com"]
+    [viewers] = [each for each in admin.policies[PATH].bindings if "viewer" in each.role]
+    assert "2027" in viewers.condition.expression
 
 
 def test_an_organization_that_forbids_all_users_is_told_what_to_set(
@@ -214,6 +221,18 @@ def test_a_first_apply_that_fails_anywhere_leaves_nothing(
     assert put_up(cloud_run, CHAT).state == "ready"
 
 
+def test_what_is_up_stays_up_though_nobody_could_look_again(
+    cloud_run: CloudRun, admin: Admin
+) -> None:
+    todo = tuple(changes(cloud_run.live(CHAT), cloud_run.wanted(CHAT)))
+    admin.calls.clear()
+    admin.fail_at = CREATE_CALLS
+    status = cloud_run.apply(CHAT, todo, list[str]().append)
+    assert status.state == "ready"
+    assert "injected before" in status.detail
+    assert pending(cloud_run, CHAT) == []
+
+
 UPDATED = replace(
     with_options(CHAT, invokers=("user:ann@example.com",)),
     image=IMAGE.replace("chat@", "next@"),
@@ -283,6 +302,24 @@ def test_somebody_elses_service_of_the_same_name_is_not_taken_away(
     with pytest.raises(DeployError, match="already exists"):
         cloud_run.apply(CHAT, todo, [].append)
     assert "theirs@" in admin.services[PATH].template.containers[0].image
+
+
+def test_what_somebody_else_made_is_neither_changed_nor_deleted(
+    cloud_run: CloudRun, admin: Admin
+) -> None:
+    put_up(cloud_run, CHAT)
+    del admin.services[PATH].labels["managed-by"]
+    admin.calls.clear()
+    acts: list[Callable[[], object]] = [
+        lambda: pending(cloud_run, CHAT),
+        lambda: cloud_run.cool(CHAT, [].append),
+        lambda: cloud_run.delete(CHAT, [].append),
+    ]
+    for act in acts:
+        with pytest.raises(DeployError, match="didn't make it") as refused:
+            act()
+        assert "--update-labels managed-by=pilotlight" in str(refused.value)
+    assert set(admin.calls) == {"get_service"}
 
 
 def test_what_the_client_cannot_say_is_refused_before_anything_is_sent(

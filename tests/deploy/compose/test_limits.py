@@ -45,6 +45,9 @@ def test_a_good_release_breaks_none(case: str) -> None:
             "/srv/a-b",
         ),
         (with_options(COMPOSE, ready=math.inf), "ready forever", "5m"),
+        (replace(COMPOSE, serve={**COMPOSE.serve, "drain": "forever"}), "drain forever", "1m"),
+        (with_options(COMPOSE, env_file=Path("chat.env")), "'chat.env'", "/etc/pilotlight/chat"),
+        (with_options(ALONE, publish="127.0.0.1:1023"), "127.0.0.1:1023", "127.0.0.1:8080"),
         (
             replace(COMPOSE, models="fetch", serve={"models": {"a": "/home/me/a.gguf"}}),
             "/home/me/a.gguf",
@@ -65,6 +68,7 @@ def test_each_is_named_with_its_value_and_the_fix(
     [
         with_scaling(COMPOSE, minimum=1, maximum=1),
         with_options(ALONE, publish="[::1]:8080"),
+        with_options(ALONE, publish="127.0.0.1:1024"),
         with_options(COMPOSE, publish="0.0.0.0:443"),
         replace(COMPOSE, serve={"models": {"a": "/home/me/a.gguf"}}),
     ],

@@ -137,6 +137,20 @@ def test_an_image_that_cant_be_had_starts_nothing(
     assert not any("up" in argv for argv in engine.asked)
 
 
+def test_an_image_that_was_pruned_is_had_again_on_the_way_back(
+    engine: FakeEngine, serving: Release[Any]
+) -> None:
+    other = replace(serving, image=f"{IMAGE[:-1]}0")
+    engine.images.add(str(other.image))
+    for each in (serving, other):
+        apply(engine, each)
+    engine.images.remove(IMAGE)
+    running = engine.containers[CONTAINER]
+    with pytest.raises(DeployError, match="manifest unknown"):
+        apply(engine, serving)
+    assert engine.containers[CONTAINER] is running, "nothing was touched yet"
+
+
 def test_a_container_of_somebody_elses_is_never_touched(
     engine: FakeEngine, release: Release[Any]
 ) -> None:

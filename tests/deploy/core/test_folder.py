@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,6 +85,18 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (out / "sub").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DeployError, match="leads out of"):
+        compare(FILES, out)
+
+
+def test_a_list_that_names_what_lies_elsewhere_removes_nothing(tmp_path: Path) -> None:
+    """The folder came with somebody else's repository."""
+    out, mine = tmp_path / "out", tmp_path / "mine.txt"
+    render(FILES, out)
+    mine.write_text("mine")
+    listed = json.loads((out / LIST).read_text())
+    listed["files"]["../mine.txt"] = [hashlib.sha256(b"mine").hexdigest()]
+    (out / LIST).write_text(json.dumps(listed))
+    with pytest.raises(DeployError, match=r"mine\.txt' leads out of"):
         compare(FILES, out)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pilotlight.catalog.platform import GIB
 from pilotlight.deploy.release import Release
-from pilotlight.deploy.resolve import changed, label_of, resolve, resolve_image
+from pilotlight.deploy.resolve import Known, changed, label_of, resolve, resolve_image
 from pilotlight.deploy.size import Scaling, Size
 from pilotlight.deploy.source import Source, of_file, of_plan
 from pilotlight.deploy.source import planned as both
@@ -147,6 +147,16 @@ def test_models_that_are_fetched_need_room() -> None:
     assert from_plan.size.disk_bytes == pytest.approx(bits / 8 + 2**29, abs=1)
 
 
+def test_whoever_asks_after_it_needs_no_models_on_this_machine() -> None:
+    def room(here: Known, *overrides: str) -> int:
+        given = ("models=fetch", *overrides)
+        return resolve(FakeTarget(), source(), here, given, with_image=False).size.disk_bytes
+
+    assert room(known()) == 2**29
+    assert room(known(weights_bytes=lambda source: 10**9)) == 10**9 + 2**29
+    assert room(known(), "disk=2GB") == 2 * 10**9
+
+
 def test_an_image_is_needed_only_where_one_is_sent() -> None:
     nothing = known(image=lambda name: None)
     with pytest.raises(ConfigError, match="no image is named for fake") as caught:
@@ -180,6 +190,22 @@ def test_a_configuration_is_served_as_it_is_or_not_deployed(tmp_path: Path) -> N
         of_file(path)
     path.write_text("")
     assert list(of_file(path).serve["models"]) == ["smollm2:135m"], "as `serve` has it"
+
+
+def test_prompts_in_files_of_this_machine_go_along_as_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.txt").write_text("Be brief.")
+    path = tmp_path / "pilotlight.yaml"
+    path.write_text(
+        "models:\n"
+        "  one: {ref: pypi:x, system_prompts: '@short.txt'}\n"
+        "  more: {ref: pypi:y, system_prompts: [~ or so., '@short.txt', '@/app/there.txt']}\n"
+    )
+    models = of_file(path).serve["models"]
+    assert models["one"]["system_prompts"] == ["Be brief."]
+    assert models["more"]["system_prompts"] == ["~ or so.", "Be brief.", "@/app/there.txt"]
 
 
 def test_a_secret_in_the_file_is_refused_for_what_is_deployed_can_be_read(tmp_path: Path) -> None:

@@ -108,6 +108,30 @@ def test_an_interrupt_midway_takes_back_too() -> None:
     assert target.platform_.things == {}
 
 
+def test_taking_back_goes_on_whatever_a_client_raises() -> None:
+    def refuse(change: Change) -> None:
+        if change.name == "url/chat":
+            raise DeployError("no") if change.action == "create" else RuntimeError("lost")
+
+    target, told = FakeTarget(Platform(refuses=refuse)), list[str]()
+    with pytest.raises(DeployError, match=r"no; and this couldn't be taken back: url/chat"):
+        put_up(target, released(), told.append)
+    assert "couldn't take back url/chat: RuntimeError('lost')" in told
+    assert target.platform_.things == {}, "the others are taken back all the same"
+
+
+def test_who_interrupts_twice_is_told_what_stays() -> None:
+    def interrupt(change: Change) -> None:
+        if f"{change.action} {change.name}" in ("create url/chat", "delete service/chat"):
+            raise KeyboardInterrupt
+
+    target, told = FakeTarget(Platform(refuses=interrupt)), list[str]()
+    with pytest.raises(KeyboardInterrupt):
+        put_up(target, released(), told.append)
+    assert told[-1] == "stopped; not taken back: service/chat, role/chat"
+    assert list(target.platform_.things) == ["role/chat", "service/chat"]
+
+
 def test_limits_are_checked_before_anything_is_asked_of_the_platform() -> None:
     target = FakeTarget()
     release = released("memory=20GiB")

@@ -53,6 +53,7 @@ def test_what_nobody_gives_of_the_common_keys_is_none_for_a_plan_comes_before_th
         ({}, ("memory",), "--set is 'memory', expected KEY=VALUE", "memory=8GB"),
         ({}, ("=1GB",), "--set is '=1GB', expected KEY=VALUE", "memory=8GB"),
         ({}, ("memory=lots",), "--set: memory is 'lots'", None),
+        ({}, ("retry=1", "retry.times=2"), "--set retry.times=2: retry was given a value", "drop"),
     ],
 )
 def test_what_is_wrong_is_named(

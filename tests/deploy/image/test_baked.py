@@ -14,7 +14,7 @@ from pilotlight.config import StoreSettings
 from pilotlight.core import ModelRef
 from pilotlight.deploy.image import baked
 from pilotlight.deploy.image.spec import EPOCH_S
-from pilotlight.errors import DigestError
+from pilotlight.errors import ConfigError, DigestError
 from pilotlight.store.store import Store
 
 SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
@@ -89,6 +89,22 @@ def test_a_stored_model_is_copied_and_hashed_on_the_way(tmp_path: Path, model: P
     os.utime(blob, (EPOCH_S, EPOCH_S))  # damaged without a trace in size or time
     with pytest.raises(DigestError, match=r"the store says"):
         baked.stage(tmp_path / "third", store, resolved, EPOCH_S)
+
+
+@pytest.mark.parametrize("digests", [(None, "a"), ("a", None), ("a", "a")])
+def test_a_pin_holds_whichever_of_its_names_has_it(
+    model: Path, digests: tuple[str | None, str | None]
+) -> None:
+    entries = ({"digest": f"sha256:{each * 64}"} if each else {} for each in digests)
+    models = {str(n): {"ref": str(model), **each} for n, each in enumerate(entries)}
+    (one,) = baked.wanted({"models": models}, StoreSettings())
+    assert one.digest == f"sha256:{'a' * 64}"
+
+
+def test_two_pins_of_one_ref_are_refused(model: Path) -> None:
+    models = {n: {"ref": str(model), "digest": f"sha256:{n * 64}"} for n in ("a", "b")}
+    with pytest.raises(ConfigError, match="a and b have the same ref, and digests that differ"):
+        baked.wanted({"models": models}, StoreSettings())
 
 
 def test_adapters_come_too_and_what_an_engine_has_itself_does_not(

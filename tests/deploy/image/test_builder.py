@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_docker_is_told_the_time_in_its_own_way_and_the_other_architecture() -> 
     assert f"SOURCE_DATE_EPOCH={WHEEL.epoch_s}" in argv
     assert "--timestamp" not in argv
     assert argv[argv.index("--platform") + 1] == "linux/arm64"
+
+
+def test_docker_adds_no_attestation_for_lambda_takes_no_index_of_images() -> None:
+    """https://github.com/aws/aws-lambda-roadmap/issues/82"""
+    environ = builders.environ(Builder("docker", "docker"))
+    assert environ is not None
+    assert environ["BUILDX_NO_DEFAULT_ATTESTATIONS"] == "1"
+    assert environ["PATH"] == os.environ["PATH"]
+    assert builders.environ(Builder("podman", "podman")) is None
+
+
+def test_layers_have_a_size_as_sent_where_they_stand_in_the_manifest() -> None:
+    assert builders.sent_bytes(json.dumps({"layers": [{"size": 1}, {"size": 2}]})) == (1, 2)
+    assert builders.sent_bytes(json.dumps({"manifests": [{"size": 1}]})) == ()
 
 
 def test_reads_each_builders_description() -> None:

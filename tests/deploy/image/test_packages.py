@@ -40,6 +40,11 @@ def test_further_requirements_come_last() -> None:
     assert packages.requirements("none", [more]).endswith(more)
 
 
+def test_files_of_requirements_do_not_run_into_each_other() -> None:
+    text = packages.requirements("none", ["one==1 --hash=sha256:00", "two==2 --hash=sha256:11"])
+    assert text.splitlines()[-2:] == ["one==1 --hash=sha256:00", "two==2 --hash=sha256:11"]
+
+
 @pytest.mark.parametrize(("architecture", "machine"), [("x86_64", "x86_64"), ("arm64", "aarch64")])
 def test_pip_is_told_the_images_platform_and_to_check_hashes(
     architecture: str, machine: str

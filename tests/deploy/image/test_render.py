@@ -45,6 +45,10 @@ def test_it_runs_as_nobody_in_particular() -> None:
     assert not any(line.startswith("HEALTHCHECK") for line in containerfile())
 
 
+def test_it_begins_at_an_absolute_path_as_lambda_wants_it() -> None:
+    assert containerfile()[-1] == 'ENTRYPOINT ["/opt/pilotlight/app/bin/pilotlight-instance"]'
+
+
 def test_a_compiled_engine_comes_from_its_stage_and_a_given_one_from_the_context() -> None:
     assert any(line.startswith("COPY --from=llamacpp ") for line in containerfile())
     given = containerfile(compiles=False)

@@ -97,7 +97,12 @@ def chosen(cluster: Cluster, kinds: str, told: dict[str, str]) -> list[str]:
 def get(cluster: Cluster, plain: list[str], told: dict[str, str]) -> None:
     assert told["-o"] == "json"
     if "-f" in told:
-        found = [cluster.objects[name_of(body)] for body in bodies()]
+        names = [name_of(body) for body in bodies()]
+        if "--ignore-not-found" in told:
+            names = [name for name in names if name in cluster.objects]
+            if not names:
+                return
+        found = [cluster.objects[name] for name in names]
         print(json.dumps(found[0] if len(found) == 1 else {"kind": "List", "items": found}))
         return
     if len(plain) == 1:
@@ -208,6 +213,9 @@ VERBS = {
 def main(state: str, *words: str) -> None:
     cluster = Cluster(Path(state))
     [verb, *plain], told = flags(list(words))
+    for denied in cluster.state.get("forbidden", ()):
+        if " ".join([verb, *plain]).startswith(denied):
+            refuse(f"Error from server (Forbidden): cannot {denied}")
     if verb not in VERBS:
         refuse(f'error: unknown command "{verb}"')
     VERBS[verb](cluster, plain, told)

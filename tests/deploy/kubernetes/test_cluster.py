@@ -73,6 +73,20 @@ def test_the_cluster_enforces_what_the_manifests_ask_for() -> None:
     assert '["203.0.113.0/24"]' in files["terraform/variables.tf"]
 
 
+def test_a_long_name_makes_a_service_account_all_the_same() -> None:
+    """Of at most thirty characters."""
+    text = render(ClusterOptions(name="a" * 40))["terraform/main.tf"]
+    [length] = re.findall(r'account_id +=\s"\${substr\(var.name, 0, (\d+)\)}-nodes"', text)
+    assert int(length) + len("-nodes") <= 30
+
+
+@pytest.mark.parametrize("machine", ["n4-standard-8", "c4a-standard-8", "a3-ultragpu-8g"])
+def test_machines_that_take_hyperdisks_alone(machine: str) -> None:
+    files = render(ClusterOptions(machine=machine))
+    assert "--disk-type=hyperdisk-balanced" in files["cluster.sh"]
+    assert '"hyperdisk-balanced"' in files["terraform/main.tf"]
+
+
 def test_the_scripts_are_shell() -> None:
     for path, text in render(ClusterOptions()).items():
         if path.endswith(".sh"):

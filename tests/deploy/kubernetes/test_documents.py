@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from deploy.kubernetes.made import RELEASES, layout
+from deploy.kubernetes.made import CPU, RELEASES, layout
 from pilotlight.config import ModelPolicy, parse_model
 from pilotlight.deploy.kubernetes.comparing import wanted
 from pilotlight.deploy.kubernetes.document import Document
 from pilotlight.deploy.kubernetes.documents import documents
+from pilotlight.deploy.kubernetes.gateway import configuration
 from pilotlight.deploy.kubernetes.layout import RELEASE, Layout
 from pilotlight.engines.kubernetes.options import complete
 
@@ -206,6 +208,35 @@ def test_engines_begin_with_the_minimum_and_gke_gets_no_arch_wrong() -> None:
                 assert selector["kubernetes.io/arch"] == "amd64"
 
 
+def test_pods_run_where_their_image_does() -> None:
+    """GKE taints its Arm nodes; a gateway on a node of the other kind couldn't start."""
+    arm = replace(CPU, architecture="arm64")
+    taint = {
+        "key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"
+    }  # fmt: skip
+    made = documents(layout(size=arm, source="mount", models="mount", spot=True))
+    pods = [d.body["spec"]["template"]["spec"] for d in of_kind(made, "Deployment", "DaemonSet")]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["nodeSelector"]["kubernetes.io/arch"] == "arm64"
+        assert taint in pod["tolerations"]
+    [engine] = [d for d in of_kind(made, "Deployment") if d.name != "chat"]
+    [helper] = of_kind(made, "DaemonSet")
+    where = [d.body["spec"]["template"]["spec"]["tolerations"] for d in (engine, helper)]
+    assert where[0] == where[1], "weights are kept wherever an engine may run"
+    for each in of_kind(ALL["gpu"], "Deployment"):
+        pod = each.body["spec"]["template"]["spec"]
+        assert pod["nodeSelector"]["kubernetes.io/arch"] == "amd64"
+        assert taint not in pod.get("tolerations", ())
+
+
+def test_nothing_stands_by_in_the_gateway() -> None:
+    made = layout().release
+    defaults = {"standby": 1, "sleep_after": "1m", "queue": 7}
+    tree = configuration(Layout(replace(made, serve={**made.serve, "defaults": defaults})))
+    assert tree["defaults"] == {"queue": 7}
+
+
 def test_a_new_configuration_is_a_new_pod() -> None:
     """ConfigMaps change under running pods, which read theirs once."""
     stamps = set()
@@ -233,7 +264,6 @@ def test_the_role_scales_exactly_its_own_engines() -> None:
         ("apps", "deployments/scale", "patch"),
         *(("", "pods", verb) for verb in ("list", "watch", "get", "patch", "delete")),
         ("", "pods/log", "get"),
-        ("", "events", "list"),
     }
     for namespace, found in rules.items():
         granted = {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploy.kubernetes.made import CPU, FOUR_L4, GIB, ONE_L4, RELEASES, VLLM, layout
+from pilotlight.config import parse_bytes
+from pilotlight.deploy.kubernetes.gateway import LEAST_BYTES, RESERVE
 from pilotlight.deploy.kubernetes.layout import Layout
 from pilotlight.deploy.kubernetes.limits import check
 from pilotlight.deploy.kubernetes.machines import machines
 from pilotlight.deploy.kubernetes.tenancy import need
 from pilotlight.deploy.size import Size
+from pilotlight.machine import Machine
+from pilotlight.router.capacity import capacity_bytes
 
 
 def found(*arguments: Any, **options: Any) -> str:
@@ -41,6 +46,35 @@ def test_the_tests_own_releases_break_none(name: str) -> None:
 def test_words_and_names(option: str, good: object, bad: object) -> None:
     assert found(**{option: good}) == ""
     assert repr(bad).strip("'") in found(**{option: bad})
+
+
+def test_the_smallest_gateway_that_is_allowed_starts() -> None:
+    pod = Machine("", 1, LEAST_BYTES, (), frozenset())
+    assert capacity_bytes(None, parse_bytes(RESERVE), 0, pod) > 0
+
+
+@pytest.mark.parametrize(("reserve", "least"), [(None, 640), ("128MiB", 256)])
+def test_an_engine_has_room_beside_what_it_keeps_free(reserve: str | None, least: int) -> None:
+    def at(mib: int) -> str:
+        made = layout(size=replace(CPU, memory_bytes=mib * 2**20)).release
+        kept = {} if reserve is None else {"memory_reserve": reserve}
+        return "\n".join(map(str, check(Layout(replace(made, serve={**made.serve, **kept})))))
+
+    assert at(least) == ""
+    assert f"memory={least}MiB" in at(least - 1)
+
+
+@pytest.mark.parametrize("option", ["load_timeout", "drain", "dead_node", "wait"])
+def test_whatever_is_waited_for_ends(option: str) -> None:
+    assert f"{option} forever" in found(VLLM, size=ONE_L4, **{option: math.inf})
+
+
+def test_keda_lets_pods_go_some_time() -> None:
+    made = layout(scaler="keda").release
+    endless = replace(made, scaling=replace(made.scaling, idle_s=math.inf))
+    assert "idle forever" in "".join(map(str, check(Layout(endless))))
+    by_gateway = replace(endless, options=layout().options)
+    assert check(Layout(by_gateway)) == ()
 
 
 def test_a_gateway_without_keys_is_refused() -> None:
@@ -78,6 +112,18 @@ def test_a_cache_on_nodes_takes_a_namespace_of_its_own() -> None:
     assert found(VLLM, size=ONE_L4, storage_class="nfs", **shared) == ""
 
 
+@pytest.mark.parametrize("path", ["cache", "/var/../cache"])
+def test_a_cache_is_a_whole_path(path: str) -> None:
+    assert repr(path) in found(VLLM, size=ONE_L4, cache_path=path)
+    assert found(cache_path=path) == "", "nothing is kept there"
+
+
+def test_the_helpers_namespace_is_no_tenants() -> None:
+    tenants = {"node": {"models": ["llama:8b"]}}
+    assert "'chat-node'" in found(VLLM, size=ONE_L4, tenants=tenants)
+    assert found(VLLM, size=ONE_L4, tenants=tenants, storage_class="nfs") == ""
+
+
 def test_our_image_has_no_transformers() -> None:
     models = {"m": {"ref": "hf:o/m", "engine": "transformers"}}
     assert "engine_images" in found(models)
@@ -97,6 +143,17 @@ def test_tensor_parallel_takes_all_gpus_of_a_pod(engine: str, degree: int, fits:
     message = found(models, size=FOUR_L4)
     assert (message == "") is fits
     assert fits or f"set gpus={degree}" in message
+
+
+@pytest.mark.parametrize("degree", ["two", [2], math.inf])
+@pytest.mark.parametrize(
+    ("engine", "option"),
+    [("vllm", "tensor_parallel_size"), ("vllm", "pipeline_parallel_size"),
+     ("tgi", "tensor_parallel")],
+)  # fmt: skip
+def test_a_degree_that_is_no_number_is_a_violation(engine: str, option: str, degree: Any) -> None:
+    models = {"m": {"ref": "hf:o/m", "engine": engine, "options": {option: degree}}}
+    assert option in found(models, size=FOUR_L4)
 
 
 def test_tensor_and_pipeline_multiply() -> None:

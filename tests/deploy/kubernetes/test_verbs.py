@@ -118,6 +118,69 @@ def test_pods_that_the_gateway_started_stay_through_an_update(fake: Fake) -> Non
     assert spec["template"]["spec"]["containers"][0]["imagePullPolicy"] == "Always"
 
 
+@pytest.mark.parametrize(
+    "option", [{"spot": True}, {"environment_secret": "mine"}, {"dead_node": 15.0}]
+)
+def test_an_option_that_leaves_the_file_leaves_the_cluster(
+    fake: Fake, option: dict[str, Any]
+) -> None:
+    """It leaves no field behind in what is wanted, so only what was applied before tells."""
+    put_up(fake.release(**option))
+    changed = {change.name for change in todo(fake.release())}
+    assert changed
+    assert {name.partition("/")[0] for name in changed} == {"deployment"}
+    put_up(fake.release())
+    assert todo(fake.release()) == []
+    fake.set(objects={})
+    put_up(fake.release())
+    plain = fake.objects
+    put_up(fake.release(**option))
+    put_up(fake.release())
+    assert fake.objects == plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "options"),
+    [
+        ("Namespace", None, {}),
+        ("Deployment", "shared", {"create_namespace": False, "namespace": "shared"}),
+        ("Secret", "shared", {"create_namespace": False, "namespace": "shared"}),
+    ],
+)
+def test_what_somebody_else_made_is_never_taken_over(
+    fake: Fake, kind: str, space: str | None, options: dict[str, Any]
+) -> None:
+    """Else a failure, or `delete`, would remove it: a whole namespace with all that is in it."""
+    name = "chat-engine-key" if kind == "Secret" else "chat"
+    place = {} if space is None else {"namespace": space}
+    stranger = {"kind": kind, "metadata": {"name": name, **place, "labels": {"app": "theirs"}}}
+    shared = {"kind": "Namespace", "metadata": {"name": "shared"}}
+    before = {fake_kubectl.name_of(stranger): stranger, "namespace/shared": shared}
+    fake.set(objects=before)
+    with pytest.raises(DeployError, match="didn't make it") as caught:
+        put_up(fake.release(**options))
+    assert "create_namespace=false" in str(caught.value.hint)
+    assert fake.objects == before
+
+
+def test_a_field_that_somebody_else_added_is_left_to_them(fake: Fake) -> None:
+    put_up(fake.release())
+    objects = fake.objects
+    objects["deployment/chat/chat"]["spec"]["template"]["spec"]["hostAliases"] = [{"ip": "::1"}]
+    fake.set(objects=objects)
+    assert todo(fake.release()) == []
+
+
+@pytest.mark.parametrize("namespace", ["chat", "chat-team"])
+def test_tenants_whose_names_end_alike_have_keys_of_their_own(fake: Fake, namespace: str) -> None:
+    models = {**MODELS, "third": MODELS["small"]}
+    tenants = {"team": {"models": ["other"]}, "x-team": {"models": ["small"]}}
+    put_up(fake.release(models, tenants=tenants, namespace=namespace))
+    for tenant in tenants:
+        own = fake.objects[f"secret/{namespace}-{tenant}/chat-engine-key"]["data"]
+        assert fake.objects[f"secret/{namespace}/chat-engine-key-{tenant}"]["data"] == own
+
+
 def test_what_leaves_the_file_leaves_the_cluster(fake: Fake) -> None:
     put_up(fake.release(tenants={"team": {"models": ["other"]}}))
     one = fake.release({"small": MODELS["small"]})
@@ -224,6 +287,30 @@ def test_deleted_nothing_is_left_and_again_is_no_error(fake: Fake) -> None:
     assert set(fake.objects) == {"namespace/default"}
     assert told
     TARGET.delete(replace(wanted, image=None), told.append)
+
+
+@pytest.mark.parametrize("denied", ["delete deployments", "delete namespaces"])
+def test_a_delete_that_may_not_says_so(fake: Fake, denied: str) -> None:
+    put_up(fake.release())
+    fake.set(forbidden=[denied])
+    with pytest.raises(DeployError, match=f"cannot {denied}"):
+        TARGET.delete(fake.release(), lambda line: None)
+
+
+def test_in_a_namespace_of_others_the_cluster_is_not_asked_to_delete(fake: Fake) -> None:
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shared"}}
+    fake.set(objects={"namespace/shared": space}, forbidden=["get namespaces", "delete namespaces"])
+    shared = fake.release(create_namespace=False, namespace="shared")
+    put_up(shared)
+    TARGET.delete(shared, lambda line: None)
+    assert set(fake.objects) == {"namespace/shared"}
+
+
+def test_an_address_needs_no_right_to_look_at_nodes(fake: Fake) -> None:
+    wanted = fake.release(service="NodePort")
+    fake.set(forbidden=["get nodes"])
+    put_up(wanted)
+    assert TARGET.status(wanted).url is None
 
 
 def test_status_of_nothing_is_absent(fake: Fake) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.server.releases import KEYLESS, SYSTEMD, SYSTEMD_CASES, with_options, with_scaling
+from deploy.server.releases import KEYLESS, OPEN, SYSTEMD, SYSTEMD_CASES, with_options, with_scaling
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.systemd.target import SystemdTarget
 from pilotlight.errors import ConfigError
@@ -38,6 +38,9 @@ def test_a_good_release_breaks_none(case: str) -> None:
         (with_options(KEYLESS, listen="0.0.0.0:8080"), "no key", "keys create"),
         (with_options(SYSTEMD, listen="0.0.0.0:1023"), "0.0.0.0:1023", "0.0.0.0:8080"),
         (with_options(SYSTEMD, ready=math.inf), "ready forever", "5m"),
+        (replace(SYSTEMD, serve={**SYSTEMD.serve, "drain": "forever"}), "drain forever", "1m"),
+        (with_options(SYSTEMD, python=Path("/root/v/bin/python")), "/root/v", "/usr/bin/python3"),
+        (with_options(OPEN, cache=Path("/home/me/models")), "'/home/me/models'", "/srv/models"),
         (with_options(SYSTEMD, python=Path("python3")), "'python3'", "systemd.python"),
         (with_options(SYSTEMD, env_file=Path("/etc/a b")), "'/etc/a b'", "a-b"),
         (with_options(SYSTEMD, env_file=Path("/etc/100%")), "'/etc/100%'", "systemd.env_file"),

@@ -32,6 +32,12 @@ MIB = 2**20
 MB_PER_VCPU = 1769
 """Memory at which a function has one vCPU's worth of time; Lambda guide, memory and computing."""
 
+GENERATION_VARIABLE = "GENERATION"
+"""Only `cool` changes it, to make environments anew; nothing reads it."""
+
+OWN_VARIABLES = frozenset({CONFIG_VARIABLE, KEYS_VARIABLE, MODE_VARIABLE, GENERATION_VARIABLE})
+"""They say what a release says elsewhere, so that nobody gives them."""
+
 DISK_MB = 512
 """Every environment has this much /tmp, in the price."""
 

@@ -197,6 +197,12 @@ def _concurrency(case: _Case) -> Iterator[Violation]:
 def _environment(case: _Case) -> Iterator[Violation]:
     variables = function.environment(case.release)
     for name in case.release.options.environment:
+        if name in function.OWN_VARIABLES:
+            yield Violation(
+                "a variable that Pilotlight sets itself can't be given",
+                repr(name),
+                "leave it out of lambda.environment, and set what it is for in pilotlight.yaml",
+            )
         if name in _RESERVED_VARIABLES or not _VARIABLE.fullmatch(name):
             yield Violation(
                 "a variable's name has two or more letters, digits and underscores, a letter "
@@ -315,6 +321,7 @@ def _network(case: _Case) -> Iterator[Violation]:
 def _mount(case: _Case) -> Iterator[Violation]:
     release, options = case.release, case.release.options
     if release.models != "mount":
+        yield from _mounts_nothing(case)
         return
     for key, value, form in (
         ("access_point", options.access_point, _ACCESS_POINT),
@@ -334,6 +341,17 @@ def _mount(case: _Case) -> Iterator[Violation]:
             "no subnets",
             "set lambda.subnets and lambda.security_groups to those of the mount targets",
         )
+
+
+def _mounts_nothing(case: _Case) -> Iterator[Violation]:
+    release, options = case.release, case.release.options
+    for key in ("access_point", "file_system"):
+        if getattr(options, key) is not None:
+            yield Violation(
+                "a file system is mounted with models: mount alone",
+                f"{key}, and models: {release.models}",
+                f"set models to mount, or leave lambda.{key} out",
+            )
 
 
 def _tags(case: _Case) -> Iterator[Violation]:

@@ -31,8 +31,9 @@ lambda` does it without either. Use one of the three: a function can have one ow
 
 ## Before the first time
 
-`deployer-policy.json` is all that your own credentials need. The image has to be in ECR of this
-region:
+`deployer-policy.json` is all that your own credentials need for `pilotlight deploy`. CloudFormation
+and Terraform ask for more: rights of their own, and a role under another name. The image has to be
+in ECR of this region, and making the repository and pushing to it come on top, too:
 
 ```sh
 aws ecr create-repository --region {region} --repository-name {repository}

@@ -32,7 +32,7 @@ def _platforms() -> Mapping[str, Platform]:
 
 
 def connect(region: str) -> Aws:
-    """Raises ConfigError where boto3 isn't installed."""
+    """Raises ConfigError where boto3 isn't installed, or AWS_PROFILE names a profile that isn't."""
     try:
         import boto3  # noqa: F401
     except ImportError as error:
@@ -40,9 +40,10 @@ def connect(region: str) -> Aws:
             "deploying to AWS Lambda needs boto3, which isn't installed",
             hint="pip install 'pilotlight[aws]'",
         ) from error
-    from pilotlight.deploy.aws_lambda.live.aws import Aws
+    from pilotlight.deploy.aws_lambda.live.aws import Aws, in_our_words
 
-    return Aws(region)
+    with in_our_words():
+        return Aws(region)
 
 
 @dataclass(frozen=True, slots=True)

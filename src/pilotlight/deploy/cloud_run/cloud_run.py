@@ -9,7 +9,7 @@ from pilotlight.deploy.cloud_run.attempt import Attempt
 from pilotlight.deploy.cloud_run.connection import Connection, connect
 from pilotlight.deploy.cloud_run.instance import config_text, keys_text
 from pilotlight.deploy.cloud_run.knative import service_yaml
-from pilotlight.deploy.cloud_run.operations import Operations
+from pilotlight.deploy.cloud_run.operations import Document, Operations
 from pilotlight.deploy.cloud_run.options import CloudRunOptions
 from pilotlight.deploy.cloud_run.placement import CloudRunRelease, platform_of, region_of
 from pilotlight.deploy.cloud_run.readme import readme
@@ -18,6 +18,7 @@ from pilotlight.deploy.resources import Change, Files, Resources
 from pilotlight.deploy.target import Report, Status
 from pilotlight.deploy.transaction import perform
 from pilotlight.deploy.violation import Violation
+from pilotlight.errors import PilotlightError
 
 
 class CloudRun:
@@ -51,7 +52,7 @@ class CloudRun:
 
     def live(self, release: CloudRunRelease) -> Resources:
         at = self._at(release)
-        there = at.get()
+        there = _ours(at, release)
         return {} if there is None else standing.live(release, there, at.members())
 
     def apply(self, release: CloudRunRelease, todo: Sequence[Change], report: Report) -> Status:
@@ -62,7 +63,11 @@ class CloudRun:
             )
         at = self._at(release)
         perform(todo, Attempt(at).bring, report)
-        return standing.status(at.get())
+        try:
+            return standing.status(at.get())
+        except PilotlightError as error:
+            # All is made, and was waited for: that stays so, though nobody could look again.
+            return Status(state="ready", detail=f"its status couldn't be asked: {error.message}")
 
     def status(self, release: CloudRunRelease) -> Status:
         return standing.status(self._at(release).get())
@@ -77,11 +82,14 @@ class CloudRun:
         )
 
     def cool(self, release: CloudRunRelease, report: Report) -> None:
-        self._at(release).cool()
+        at = self._at(release)
+        _ours(at, release)
+        at.cool()
         report(f"cooled service/{release.name}: a new revision, without instances")
 
     def delete(self, release: CloudRunRelease, report: Report) -> None:
-        if self._at(release).delete():
+        at = self._at(release)
+        if _ours(at, release) is not None and at.delete():
             report(f"deleted service/{release.name}")
         else:
             report(f"service/{release.name} is not there")
@@ -89,3 +97,11 @@ class CloudRun:
     def _at(self, release: CloudRunRelease) -> Operations:
         connection = self._connect(release.options.project)
         return Operations(connection, region_of(release), release.name)
+
+
+def _ours(at: Operations, release: CloudRunRelease) -> Document | None:
+    """As it is there. Raises DeployError: it is somebody else's."""
+    there = at.get()
+    if there is not None:
+        standing.require_ours(there, release.name)
+    return there

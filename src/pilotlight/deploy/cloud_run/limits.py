@@ -274,6 +274,16 @@ def _variables(release: CloudRunRelease) -> Iterator[Violation]:
             )
 
 
+def _keys(release: CloudRunRelease) -> Iterator[Violation]:
+    """Without any, the gateway serves nothing but loopback, and so doesn't start here."""
+    if release.options.keys_secret is None and not release.keys.get("keys"):
+        yield Violation(
+            "an API key, for whoever asks",
+            "none",
+            "run `pilotlight keys create --name web`, or set keys_secret: NAME",
+        )
+
+
 def _body(release: CloudRunRelease) -> Iterator[Violation]:
     body = release.serve.get("max_body")
     if body is not None and parse_bytes(body) > REQUEST_BODY_BYTES:
@@ -286,7 +296,7 @@ def _body(release: CloudRunRelease) -> Iterator[Violation]:
 
 RULES: Sequence[Callable[[CloudRunRelease], Iterator[Violation]]] = (
     _name, _image, _architecture, _vcpus, _part_of_a_vcpu, _memory, _gpu, _scaling, _room, _disk,
-    _bucket, _start, _variables, _body,
+    _bucket, _start, _variables, _keys, _body,
 )  # fmt: skip
 
 

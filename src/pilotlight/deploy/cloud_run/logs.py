@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pilotlight.deploy.cloud_run.connection import Connection
+from pilotlight.deploy.cloud_run.connection import Connection, refusals
 from pilotlight.errors import DeployError
 
 PAGE = 1000
@@ -70,9 +70,10 @@ def _entries(connection: Connection, filter: str) -> Iterator[Mapping[str, Any]]
 
 
 def _ask(connection: Connection, body: Mapping[str, Any]) -> Any:
-    answer = connection.session.post(
-        f"{connection.logging_url}/v2/entries:list", json=body, timeout=60
-    )
+    with refusals("to show its log"):
+        answer = connection.session.post(
+            f"{connection.logging_url}/v2/entries:list", json=body, timeout=60
+        )
     if answer.status_code != 200:
         try:
             words = answer.json()["error"]["message"]

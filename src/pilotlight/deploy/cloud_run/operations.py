@@ -122,8 +122,10 @@ class Operations:
             raise
 
     def _policy(self) -> Any:
+        # Of a version below 3 the conditions are left out, and would be lost where it is set again.
+        request = {"resource": self._path, "options": {"requested_policy_version": 3}}
         with refusals(f"to show the policy of {self._path}"):
-            return self._at.services.get_iam_policy(request={"resource": self._path})
+            return self._at.services.get_iam_policy(request=request)
 
     def _wait(self, operation: Any) -> Any:
         """What the operation came to."""

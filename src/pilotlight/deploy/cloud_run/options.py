@@ -61,7 +61,7 @@ class CloudRunOptions(Common):
     service_account: str | None = setting(
         None,
         help="e-mail of the identity it runs as; else the project's default one",
-        example="chat@acme-models.iam.gserviceaccount.com",
+        example="pilotlight-chat@acme-models.iam.gserviceaccount.com",
     )
     ingress: str = setting(
         "all", help="who reaches it: all, internal or internal-and-cloud-load-balancing"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from pilotlight.config import Settings, parse_seconds
 from pilotlight.deploy.compose.options import ComposeOptions
 from pilotlight.deploy.compose.readme import readme
 from pilotlight.deploy.instance_file import (
@@ -20,6 +18,7 @@ from pilotlight.deploy.instance_file import (
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Files
 from pilotlight.deploy.server.address import Address
+from pilotlight.deploy.server.endings import SPARE_S, drain_s
 from pilotlight.deploy.server.releases import version_of
 
 DATA = "/data"
@@ -28,16 +27,9 @@ DATA = "/data"
 NAMES = ("compose.yaml", ".env", "pilotlight.yaml", "keys.json")
 """What a server may have of a release."""
 
-SPARE_S = 15.0
-"""Between the last answer and being killed."""
-
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _TMP_BYTES = 256 * 2**20
 _START_S = 120
-
-
-def drain_s(release: Release[Any]) -> float:
-    return float(parse_seconds(release.serve.get("drain", Settings().drain)))
 
 
 def container_of(name: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from pilotlight.deploy.compose.options import ComposeOptions
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.server.address import Address
+from pilotlight.deploy.server.endings import endless
 from pilotlight.deploy.server.instances import one_instance
 from pilotlight.deploy.server.refs import local_paths
 from pilotlight.deploy.violation import Violation
+
+PRIVILEGED = 1024
+"""Ports below it need a capability where the network is the host's, and it has none."""
 
 
 def broken(release: Release[ComposeOptions]) -> Iterator[Violation]:
@@ -20,6 +23,7 @@ def broken(release: Release[ComposeOptions]) -> Iterator[Violation]:
     yield from _image(release)
     yield from _models(release)
     yield from _refs(release)
+    yield from _env_file(release)
     if not address.loopback and not release.keys:
         yield Violation(
             "an API key for any address beyond loopback (docs/security.md)",
@@ -27,11 +31,22 @@ def broken(release: Release[ComposeOptions]) -> Iterator[Violation]:
             "run `pilotlight keys create --name me`, or set compose.publish: "
             f"127.0.0.1:{address.port}",
         )
-    if not math.isfinite(release.options.ready):
+    elif address.port < PRIVILEGED and not release.keys:
         yield Violation(
-            "an end to the wait for an update, so that it can be taken back",
-            "compose.ready forever",
-            "set compose.ready: 5m",
+            f"ports of {PRIVILEGED} and more without an API key, for it listens there itself",
+            f"compose.publish {address}",
+            f"set compose.publish: {address.host}:8080, or run `pilotlight keys create --name me`",
+        )
+    yield from endless(release, "compose")
+
+
+def _env_file(release: Release[ComposeOptions]) -> Iterator[Violation]:
+    path = release.options.env_file
+    if path is not None and not path.is_absolute():
+        yield Violation(
+            "a whole path of the server, for compose looks beside its own file",
+            f"compose.env_file {str(path)!r}",
+            f"set compose.env_file: /etc/pilotlight/{path.name}",
         )
 
 

@@ -17,6 +17,7 @@ from pilotlight.deploy.resources import Change, Files, Resources
 from pilotlight.deploy.server.address import Address
 from pilotlight.deploy.server.command import Commands, Shell
 from pilotlight.deploy.server.documents import live_files, wanted_files
+from pilotlight.deploy.server.endings import SPARE_S, drain_s
 from pilotlight.deploy.server.readiness import Probe
 from pilotlight.deploy.server.releases import Releases
 from pilotlight.deploy.server.rollout import Rollout
@@ -69,8 +70,11 @@ class ComposeTarget:
     ) -> Status:
         if todo:
             service = self._service(release)
-            rollout = Rollout(self._releases(release), service, report)
-            rollout.to(compose_file.version(release), compose_file.run_files(release))
+            releases, version = self._releases(release), compose_file.version(release)
+            if releases.holds(version):
+                # Prepared once, but its image or volume may have been pruned since.
+                service.supply()
+            Rollout(releases, service, report).to(version, compose_file.run_files(release))
         return self.status(release)
 
     def status(self, release: Release[ComposeOptions]) -> Status:
@@ -151,6 +155,10 @@ class ComposeService:
         seen = self.container.look()  # another's of this name: said before anything is pulled
         if seen is None or not seen.running:
             Probe(_address(self.release)).refuse_stranger("compose.publish")
+        self.supply()
+
+    def supply(self) -> None:
+        """Have its image and its volumes."""
         assert self.release.image is not None  # `check` saw to it
         self.container.have(self.release.image)
         for volume in compose_file.volumes_of(self.release):
@@ -178,7 +186,7 @@ def _address(release: Release[ComposeOptions]) -> Address:
 
 
 def _grace_s(release: Release[ComposeOptions]) -> int:
-    return math.ceil(compose_file.drain_s(release) + compose_file.SPARE_S)
+    return math.ceil(drain_s(release) + SPARE_S)
 
 
 def _gone(container: Container) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from pilotlight.config import ModelPolicy, StoreSettings, parse_model
 from pilotlight.core import ModelFiles, ModelRef
 from pilotlight.deploy.image.spec import BakedModel
-from pilotlight.errors import DigestError
+from pilotlight.errors import ConfigError, DigestError
 from pilotlight.store import in_place
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.progress import Report
@@ -46,8 +46,18 @@ def wanted(serve: Mapping[str, Any], settings: StoreSettings) -> tuple[Wanted, .
     found: dict[ModelRef, Wanted] = {}
     for one in _refs(serve):
         if sources.find(one.ref) is not None:
-            found.setdefault(one.ref, one)
+            found[one.ref] = _pinned(found.get(one.ref, one), one)
     return tuple(found.values())
+
+
+def _pinned(before: Wanted, other: Wanted) -> Wanted:
+    """Of two with the same ref the one with a pin. Raises ConfigError: they pin other bytes."""
+    if before.digest and other.digest and before.digest != other.digest:
+        raise ConfigError(
+            f"{before.name} and {other.name} have the same ref, and digests that differ",
+            hint="an image holds one of them: correct a digest",
+        )
+    return before if before.digest or not other.digest else other
 
 
 def _refs(serve: Mapping[str, Any]) -> Iterator[Wanted]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,17 @@ def build(builder: Builder, spec: ImageSpec, context: str, id_file: str) -> Argv
         "--iidfile", id_file,
         "--file", f"{context}/Containerfile", context,
     )  # fmt: skip
+
+
+def environ(builder: Builder) -> Mapping[str, str] | None:
+    """Of a build; None is this process's own.
+
+    buildx adds an attestation, and an index around it and the image. Lambda takes no index
+    (https://github.com/aws/aws-lambda-roadmap/issues/82).
+    """
+    if builder.name != "docker":
+        return None
+    return {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
 def tag(builder: Builder, image: str, name: str) -> Argv:
@@ -150,8 +162,8 @@ def manifest(skopeo: str, reference: str, *, plain_http: bool) -> Argv:
 
 
 def sent_bytes(manifest_text: str) -> tuple[int, ...]:
-    """Of each layer as it travels, the lowest first."""
-    return tuple(int(layer["size"]) for layer in json.loads(manifest_text)["layers"])
+    """Of each layer as it travels, the lowest first; none where it is an index of manifests."""
+    return tuple(int(layer["size"]) for layer in json.loads(manifest_text).get("layers", ()))
 
 
 def try_out(runner: Builder, image: str, *words: str) -> Argv:

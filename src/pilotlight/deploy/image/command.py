@@ -10,6 +10,7 @@ from pilotlight.errors import DeployError
 
 Hear = Callable[[str], None]
 _LAST_LINES = 15
+_END_S = 10.0
 
 
 def run(
@@ -38,11 +39,11 @@ def run(
             env=environ,
             cwd=directory,
         ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line.rstrip())
-                if hear is not None:
-                    hear(lines[-1])
+            try:
+                _listen(process, lines, hear)
+            except BaseException:
+                _end(process)  # a signal for us alone doesn't reach it
+                raise
     except OSError as error:
         raise DeployError(f"{what}: can't run {argv[0]!r}: {error.strerror}", hint=hint) from None
     if process.returncode != 0:
@@ -50,6 +51,22 @@ def run(
         ended = f"{argv[0]} ended with {process.returncode}"
         raise DeployError(f"{what}: {ended}:\n  {said}", hint=hint)
     return "\n".join(lines)
+
+
+def _listen(process: subprocess.Popen[str], lines: list[str], hear: Hear | None) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if hear is not None:
+            hear(lines[-1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def captured(argv: Sequence[str], *, what: str, hint: str) -> str:

@@ -34,7 +34,18 @@ def assemble(request: ImageRequest, directory: Path, report: Report) -> ImageSpe
         raise DeployError(
             f"{str(directory)!r} isn't empty", hint="name another directory, or empty it"
         )
+    was_there = directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        return _filled(request, directory, report)
+    except BaseException:
+        _empty(directory)  # else the next try would find something in it
+        if not was_there:
+            directory.rmdir()
+        raise
+
+
+def _filled(request: ImageRequest, directory: Path, report: Report) -> ImageSpec:
     site = _stage_packages(request, directory, report)
     commit = _stage_engine(request, directory, report)
     models = _stage_models(request, directory, report)
@@ -46,6 +57,14 @@ def assemble(request: ImageRequest, directory: Path, report: Report) -> ImageSpe
         if folder.is_dir():
             tree.settle(folder, spec.epoch_s)
     return spec
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _stage_packages(request: ImageRequest, directory: Path, report: Report) -> Path:
@@ -114,6 +133,11 @@ def _stage_files(request: ImageRequest, directory: Path) -> None:
             raise DeployError(
                 f"build.files {given!r} would lie outside of /app",
                 hint="write SOURCE:NAME with a relative name",
+            )
+        if into.exists():
+            raise DeployError(
+                f"build.files {given!r} would lie over another of that name",
+                hint="write SOURCE:NAME with a name of its own",
             )
         tree.copy(Path(place).expanduser(), into)
 

@@ -25,7 +25,7 @@ def steps(kind: str, reference: str, *, plain_http: bool) -> tuple[Argv, ...]:
         )
     if kind == "estargz":
         insecure = ("--insecure-registry",) if plain_http else ()
-        converted = f"{reference}-esgz"
+        converted = _converted(reference)
         return (
             ("nerdctl", *insecure, "pull", reference),
             ("nerdctl", "image", "convert", "--estargz", "--oci", reference, converted),
@@ -52,4 +52,12 @@ def index(kind: str, reference: str, *, plain_http: bool, hear: Hear | None) -> 
         return
     for argv in steps(kind, reference, plain_http=plain_http):
         run(argv, what=f"making the {kind} index", hint="the image itself is pushed", hear=hear)
-    yield f"made the {kind} index of {reference}"
+    if kind == "estargz":
+        yield f"pushed {_converted(reference)} to be pulled lazily: name it with --image"
+    else:
+        yield f"made the {kind} index of {reference}"
+
+
+def _converted(reference: str) -> str:
+    """eStargz is another image, not an index beside the same one."""
+    return f"{reference}-esgz"

@@ -12,7 +12,7 @@ from pilotlight.deploy.image.builder import Builder
 from pilotlight.deploy.image.built import Built, Layer
 from pilotlight.deploy.image.command import captured, run
 from pilotlight.deploy.image.context import assemble
-from pilotlight.deploy.image.pushing import push, repository
+from pilotlight.deploy.image.pushing import push, refuse_ignored, repository
 from pilotlight.deploy.image.remembered import remember
 from pilotlight.deploy.image.request import ImageRequest
 from pilotlight.deploy.image.settings import check
@@ -39,6 +39,7 @@ def make(request: ImageRequest, report: Report) -> Built:
     """
     check(request.options)
     builder = builders.choose(request.options.builder, builders.found())
+    refuse_ignored(builder, request.options)
     (request.data_dir / "deploy").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.data_dir / "deploy", prefix="image-") as work:
         context = Path(work) / "context"
@@ -66,7 +67,13 @@ def _build(builder: Builder, spec: ImageSpec, context: Path, id_file: Path, repo
     argv = builders.build(builder, spec, str(context), str(id_file))
     foreign = spec.architecture != own_architecture()
     hint = _FOREIGN_HINT.format(spec.architecture) if foreign else _BUILD_HINT
-    run(argv, what="building the image", hint=hint, hear=report)
+    run(
+        argv,
+        what="building the image",
+        hint=hint,
+        hear=report,
+        environ=builders.environ(builder),
+    )
     return id_file.read_text().strip()
 
 

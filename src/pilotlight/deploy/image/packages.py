@@ -41,7 +41,7 @@ def requirements(engine: EngineKind, more: Sequence[str] = ()) -> str:
     """What to install: the lock without what only builds, or serves an engine that isn't here."""
     unwanted = {*_BUILDS_ONLY, *(() if engine == "wheel" else (_WHEEL,))}
     kept = [entry for entry in _entries(lock()) if _name(entry) not in unwanted]
-    return "".join([*kept, *more])
+    return "".join([*kept, *(f"{text.rstrip()}\n" for text in more)])
 
 
 def _entries(text: str) -> Iterator[str]:

@@ -12,10 +12,20 @@ from pilotlight.deploy.image.builder import Builder
 from pilotlight.deploy.image.built import Built, Layer
 from pilotlight.deploy.image.command import captured, run
 from pilotlight.deploy.image.request import ImageRequest
+from pilotlight.deploy.image.settings import ImageOptions
 from pilotlight.deploy.target import Report
-from pilotlight.errors import DeployError
+from pilotlight.errors import ConfigError, DeployError
 
 _HINT = "log in with the builder's own `login`, or set build.plain_http for one without TLS"
+
+
+def refuse_ignored(builder: Builder, options: ImageOptions) -> None:
+    """Raises ConfigError for what this builder's push can't be told."""
+    if builder.name == "docker" and options.push is not None and options.compression != "gzip":
+        raise ConfigError(
+            f"build.compression is {options.compression!r}, and docker pushes gzip alone",
+            hint="set build.builder to podman or buildah, or leave build.compression out",
+        )
 
 
 def push(
@@ -63,4 +73,6 @@ def _as_sent(layers: tuple[Layer, ...], image: str, plain_http: bool) -> tuple[L
     except DeployError:  # pushed all the same; the sizes are for people
         return layers
     sizes = builders.sent_bytes(said)[-len(layers) :]
+    if len(sizes) != len(layers):
+        return layers
     return tuple(replace(one, sent_bytes=sent) for one, sent in zip(layers, sizes, strict=True))

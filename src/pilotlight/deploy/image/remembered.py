@@ -36,6 +36,10 @@ def _read(path: Path) -> dict[str, Any]:
             f"can't read {str(path)!r}: {error}",
             hint="delete it, or name the image with --image",
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(_is_image(one) for one in found.values()):
         raise DeployError(f"{str(path)!r} holds no images", hint="delete it")
     return found
+
+
+def _is_image(entry: Any) -> bool:
+    return isinstance(entry, dict) and "image" in entry

@@ -180,7 +180,8 @@ def _process() -> Iterator[str]:
     yield "# Where the platform says nothing in PORT."
     yield "EXPOSE 8080"
     yield "# No HEALTHCHECK: platforms ask GET /health and GET /ready themselves."
-    yield 'ENTRYPOINT ["pilotlight-instance"]'
+    yield "# Lambda wants an absolute path."
+    yield f'ENTRYPOINT ["{APP_AT}/bin/pilotlight-instance"]'
 
 
 def _readme(spec: ImageSpec) -> str:

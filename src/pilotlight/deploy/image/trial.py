@@ -21,7 +21,7 @@ def proved(builder: Builder, spec: ImageSpec, id: str, report: Report) -> list[s
     """An image that doesn't run goes again, unless it is one that somebody had before."""
     try:
         return list(_tried(builder, spec, id, report))
-    except DeployError:
+    except BaseException:
         said = captured(builders.inspect(builder, id), what="looking at it", hint=_HINT)
         if not builders.is_named(builder, said):
             run(builders.remove(builder, id), what="removing the image", hint="remove it by hand")
@@ -55,7 +55,13 @@ def own_architecture() -> str:
 
 def judge(spec: ImageSpec, said: str) -> Iterator[str]:
     """Raises DeployError when the image isn't what was put into it."""
-    about = json.loads(said)
+    try:
+        about = json.loads(said)
+    except ValueError:
+        raise DeployError(
+            f"the image doesn't say what it is, but {said[:80]!r}",
+            hint="does its base print something whenever a program starts?",
+        ) from None
     served = about["models"]
     absent = [
         one.name for one in spec.models if one.name in served and not served[one.name]["bytes_here"]

@@ -52,7 +52,6 @@ def rules(names: list[str]) -> list[Body]:
             "verbs": ["list", "watch", "get", "patch", "delete"],
         },
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     ]
 
 

@@ -57,6 +57,14 @@ def served_name(engine: Engine) -> str:
     return str(engine.options.get("model_name") or engine.model)
 
 
+def degree(given: Any) -> int | None:
+    """Of parallelism, as an option says; None where it is no number, which `argv` refuses."""
+    try:
+        return int(given)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def argv(layout: Layout, engine: Engine) -> tuple[str, ...]:
     """Raises EngineOptionError: the model's options aren't those of its engine."""
     if engine.image.command:
@@ -67,7 +75,7 @@ def argv(layout: Layout, engine: Engine) -> tuple[str, ...]:
     given = {"parallel": layout.release.scaling.concurrency, **engine.options}
     gpus = layout.release.size.gpus
     if gpus > 1 and "tensor_parallel" in preset.flags and "tensor_parallel" not in given:
-        given["tensor_parallel"] = gpus // int(given.get("pipeline_parallel") or 1)
+        given["tensor_parallel"] = gpus // (degree(given.get("pipeline_parallel")) or 1)
     seat = Seat(Path(_HOME), Path(_HOME, "unused"), secret="", port=engine.image.port)
     return command_line.argv(preset, seat, _job(engine, complete(preset, given)))
 
@@ -83,7 +91,8 @@ def _vllm(layout: Layout, engine: Engine) -> tuple[str, ...]:
     # A pod that sleeps still has its GPU; one that nobody asks is let go instead.
     given = {"max_num_seqs": scaling.concurrency, **engine.options, "sleep_level": 0}
     if size.gpus > 1 and "tensor_parallel_size" not in given:
-        given["tensor_parallel_size"] = size.gpus // int(given.get("pipeline_parallel_size") or 1)
+        stages = degree(given.get("pipeline_parallel_size")) or 1
+        given["tensor_parallel_size"] = size.gpus // stages
     chosen = options.complete(given, here, size.gpu is not None)
     sized = sizing.Sizing(None, chosen.max_model_len, chosen.kv_cache_memory_bytes)
     return (

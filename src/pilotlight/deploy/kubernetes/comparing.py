@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from pilotlight.deploy.kubernetes.document import Body, resource_name
 from pilotlight.deploy.kubernetes.documents import documents
 from pilotlight.deploy.kubernetes.engine import ENGINE
 from pilotlight.deploy.kubernetes.layout import COMPONENT, Layout
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Annotation in which `kubectl apply` keeps what it was given, to know later what is gone."""
 
 _EMPTY: tuple[Any, ...] = (False, 0, "", [], {})
 """Values that an API server leaves out of what it answers."""
@@ -53,7 +57,7 @@ def seen(found: Iterable[Body], wanted: Mapping[str, Body]) -> dict[str, Body]:
 def _as(wanted: Body, live: Body) -> Body:
     if is_key(wanted):
         return wanted
-    form: Body = projected(live, wanted)
+    form: Body = projected(live, wanted, last_applied(live))
     # An old server has a kind in an old version; which one is no difference.
     form["apiVersion"] = wanted["apiVersion"]
     if is_scaled(wanted):
@@ -67,16 +71,30 @@ def is_scaled(body: Mapping[str, Any]) -> bool:
     return body["kind"] == "Deployment" and labels.get(COMPONENT) == ENGINE
 
 
-def projected(live: Any, wanted: Any) -> Any:
-    """`live`'s values at `wanted`'s places; a server's own defaults are no part of it."""
+def last_applied(live: Mapping[str, Any]) -> Body | None:
+    """As it was last applied; None where `kubectl apply` didn't make it."""
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    return None if text is None else dict(json.loads(text))
+
+
+def projected(live: Any, wanted: Any, applied: Any = None) -> Any:
+    """`live`'s values at `wanted`'s places; a server's own defaults are no part of it.
+
+    What was `applied` before and isn't wanted any more is: it has to go.
+    """
     if isinstance(wanted, dict) and isinstance(live, dict):
-        return {
-            key: projected(live[key], inner) if key in live else inner
+        before = applied if isinstance(applied, dict) else {}
+        kept = {
+            key: projected(live[key], inner, before.get(key)) if key in live else inner
             for key, inner in wanted.items()
             if key in live or inner in _EMPTY
         }
+        gone = [key for key in before if key not in wanted and before[key] not in _EMPTY]
+        return {**kept, **{key: live[key] for key in gone if key in live}}
     if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
-        return [projected(there, here) for there, here in zip(live, wanted, strict=True)]
+        alike = isinstance(applied, list) and len(applied) == len(live)
+        earlier = applied if alike else [None] * len(live)
+        return [projected(*each) for each in zip(live, wanted, earlier, strict=True)]
     return live
 
 

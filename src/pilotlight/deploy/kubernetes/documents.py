@@ -11,7 +11,6 @@ from pilotlight.deploy.kubernetes import (
     gateway,
     monitoring,
     network,
-    pods,
     scaling,
     tenancy,
 )
@@ -31,12 +30,8 @@ def _documents(layout: Layout) -> Iterator[Document]:
     yield gateway.keys(layout)
     yield from access.documents(layout)
     if cache.needs_helper(layout):
-        tolerations = pods.tolerations(layout)
-        accelerators = [
-            {"key": name, "operator": "Exists", "effect": "NoSchedule"}
-            for name in engine.devices(layout)
-        ]
-        yield cache.helper(layout, engine.node_selector(layout), [*accelerators, *tolerations])
+        # Wherever an engine may run.
+        yield cache.helper(layout, engine.node_selector(layout), engine.tolerations(layout))
     yield from cache.claims(layout)
     # Engines go before the gateway: it finds their Deployments as it starts.
     for each in layout.engines:

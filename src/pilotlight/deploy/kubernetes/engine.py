@@ -144,7 +144,7 @@ def _pod(layout: Layout, engine: Engine, labels: dict[str, str]) -> Body:
         layout,
         account=None,
         nodeSelector=node_selector(layout),
-        tolerations=_tolerations(layout),
+        tolerations=tolerations(layout),
         topologySpreadConstraints=pods.apart(labels),
         initContainers=_fetch(layout, engine),
         containers=_containers(layout, engine),
@@ -155,7 +155,7 @@ def _pod(layout: Layout, engine: Engine, labels: dict[str, str]) -> Body:
 
 def node_selector(layout: Layout) -> dict[str, str]:
     size, options, machine = layout.release.size, layout.options, layout.machine
-    selector = {"kubernetes.io/arch": "arm64" if size.architecture == "arm64" else "amd64"}
+    selector = pods.architecture(layout)
     if options.gpu_labels == "gke" and machine is not None:
         selector |= machine.selector
     if options.machine is not None:
@@ -175,7 +175,7 @@ def devices(layout: Layout) -> dict[str, str]:
     return {"nvidia.com/gpu": str(size.gpus)} if size.gpus else {}
 
 
-def _tolerations(layout: Layout) -> list[Body]:
+def tolerations(layout: Layout) -> list[Body]:
     """Nodes with accelerators turn away whoever doesn't say that it wants one."""
     wanted = [
         {"key": name, "operator": "Exists", "effect": "NoSchedule"} for name in devices(layout)
@@ -306,4 +306,7 @@ def _volumes(layout: Layout, engine: Engine) -> list[Body]:
     return volumes
 
 
-__all__ = ["ENGINE", "PORT", "config_files", "devices", "documents", "node_selector", "resources"]
+__all__ = [
+    "ENGINE", "PORT", "config_files", "devices", "documents", "node_selector", "resources",
+    "tolerations",
+]  # fmt: skip

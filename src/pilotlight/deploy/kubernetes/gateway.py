@@ -36,6 +36,11 @@ def configuration(layout: Layout) -> dict[str, Any]:
     tree = instance_tree(layout.release, drain_s=layout.options.drain)
     tree["store"] = {"offline": True}
     tree["memory_reserve"] = RESERVE
+    if defaults := tree.get("defaults"):
+        # Nothing stands by in a gateway, and no pod sleeps: it is let go.
+        tree["defaults"] = {
+            k: v for k, v in defaults.items() if k not in ("standby", "sleep_after")
+        }
     own = tree.pop("models")
     by_model = {engine.model: engine for engine in layout.engines}
     models = {
@@ -162,6 +167,7 @@ def _pod(layout: Layout, labels: dict[str, str]) -> Body:
     spec = pods.pod_spec(
         layout,
         account=layout.name,
+        nodeSelector=pods.architecture(layout),
         topologySpreadConstraints=pods.apart(labels),
         containers=[_container(layout)],
         volumes=[

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
-from pilotlight.deploy.kubernetes import cache, engine, tenancy
+from pilotlight.config import Settings, parse_bytes
+from pilotlight.deploy.kubernetes import cache, command, engine, tenancy
 from pilotlight.deploy.kubernetes.document import dumped
 from pilotlight.deploy.kubernetes.gateway import LEAST_BYTES, configuration
 from pilotlight.deploy.kubernetes.images import kinds
@@ -16,6 +19,7 @@ from pilotlight.deploy.kubernetes.options import GPU_LABELS, SCALERS, SERVICES
 from pilotlight.deploy.violation import Violation
 from pilotlight.errors import EngineOptionError
 from pilotlight.quantities import show_bytes
+from pilotlight.router import capacity
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MOST_CONFIG_BYTES = 2**20
@@ -26,7 +30,22 @@ _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 def check(layout: Layout) -> tuple[Violation, ...]:
     """Every one; a rule that another's finding makes meaningless keeps quiet."""
-    return tuple(found for rule in _RULES for found in rule(layout))
+    # Times that never end come first: the others count with them.
+    return tuple(_endless(layout)) or tuple(found for rule in _RULES for found in rule(layout))
+
+
+def _endless(layout: Layout) -> Iterator[Violation]:
+    options, idle_s = layout.options, layout.release.scaling.idle_s
+    times = {
+        "load_timeout": (options.load_timeout, "15m"),
+        "drain": (options.drain, "1m"),
+        "dead_node": (options.dead_node or 0.0, "5m"),
+        "wait": (options.wait, "10m"),
+        "idle": (idle_s if options.scaler == "keda" else 0.0, "5m"),
+    }
+    for key, (value, usual) in times.items():
+        if not math.isfinite(value):
+            yield Violation(f"{key} has an end", f"{key} forever", f"set {key}={usual}")
 
 
 def _words(layout: Layout) -> Iterator[Violation]:
@@ -63,7 +82,22 @@ def _names(layout: Layout) -> Iterator[Violation]:
 
 
 def _helper(layout: Layout) -> Iterator[Violation]:
-    if cache.needs_helper(layout) and not layout.options.create_namespace:
+    if not cache.needs_helper(layout):
+        return
+    path, taken = PurePosixPath(layout.options.cache_path), cache.helper_namespace(layout)
+    if not path.is_absolute() or ".." in path.parts:
+        yield Violation(
+            "cache_path is a whole path of the nodes, without ..",
+            repr(layout.options.cache_path),
+            "set cache_path=/var/lib/pilotlight",
+        )
+    if taken in layout.namespaces:
+        yield Violation(
+            f"the namespace {taken!r} is the cache's helper's alone, for it sees nodes",
+            "a tenant of that name",
+            "rename the tenant",
+        )
+    if not layout.options.create_namespace:
         yield Violation(
             "a cache on each node takes a namespace of its own, for the helper that sees nodes",
             "create_namespace: false",
@@ -108,6 +142,8 @@ def _engine(layout: Layout, each: Engine) -> Iterator[Violation]:
             "models: image",
             "set models=mount, or leave it out",
         )
+    if each.image.ours:
+        yield from _memory(layout, each)
     if each.entry.get("adapters"):
         yield Violation(
             f"{key}: adapters aren't laid over models in pods",
@@ -118,11 +154,21 @@ def _engine(layout: Layout, each: Engine) -> Iterator[Violation]:
         yield from _command(layout, each)
 
 
-def _command(layout: Layout, each: Engine) -> Iterator[Violation]:
-    from pilotlight.deploy.kubernetes.command import argv
+def _memory(layout: Layout, each: Engine) -> Iterator[Violation]:
+    """Else its pod ends as it starts, and only whoever asks first would hear of it."""
+    kept = layout.release.serve.get("memory_reserve", Settings().memory_reserve)
+    least = parse_bytes(kept) + capacity.LEAST_BYTES
+    if layout.release.size.memory_bytes < least:
+        yield Violation(
+            f"models.{each.model}: memory_reserve and {show_bytes(capacity.LEAST_BYTES)} beside it",
+            show_bytes(layout.release.size.memory_bytes),
+            f"set memory={show_bytes(least)} or more, or a smaller memory_reserve",
+        )
 
+
+def _command(layout: Layout, each: Engine) -> Iterator[Violation]:
     try:
-        argv(layout, each)
+        command.argv(layout, each)
     except EngineOptionError as error:
         yield Violation(error.message, f"models.{each.model}.options", error.hint or "correct it")
 
@@ -143,7 +189,7 @@ def _parallel(layout: Layout) -> Iterator[Violation]:
 def _spread(options: Mapping[str, Any]) -> int | None:
     """How many GPUs the options share the model over; None where they don't say."""
     names = ("tensor_parallel", "pipeline_parallel", "data_parallel")
-    found = [int(options.get(n) or options.get(f"{n}_size") or 0) for n in names]
+    found = [command.degree(options.get(n) or options.get(f"{n}_size")) or 0 for n in names]
     if not any(found):
         return None
     total = 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from pilotlight.deploy.instance_file import PORT
 from pilotlight.deploy.kubernetes import cache
 from pilotlight.deploy.kubernetes.document import Body, Document, metadata
 from pilotlight.deploy.kubernetes.engine import ENGINE
 from pilotlight.deploy.kubernetes.gateway import GATEWAY
-from pilotlight.deploy.kubernetes.layout import NAMESPACE_LABEL, RELEASE, Layout
+from pilotlight.deploy.kubernetes.layout import NAMESPACE_LABEL, RELEASE, Layout, runs_elsewhere
 
 _HTTPS, _API_SERVER, _DNS = 443, 6443, 53
 
@@ -37,7 +39,7 @@ def documents(layout: Layout) -> Iterator[Document]:
 
 _WHY_GATEWAY = """\
 The gateway is asked by clients, asks engines, and talks to the API server to scale them. HTTPS to
-anywhere is that server on most clusters, and engines elsewhere that a model may overflow to."""
+anywhere is that server on most clusters, and engines elsewhere; those may have other ports."""
 
 
 def _deny(layout: Layout, namespace: str) -> Body:
@@ -56,7 +58,7 @@ def _gateway(layout: Layout) -> Body:
     ]
     egress = [
         _dns(),
-        {"ports": [_tcp(_HTTPS), _tcp(_API_SERVER)]},
+        {"ports": [_tcp(port) for port in sorted({_HTTPS, _API_SERVER, *_elsewhere(layout)})]},
         *([{"to": engines, "ports": [_tcp(PORT)]}] if engines else []),
     ]
     ingress: Body = {"ports": [_tcp(PORT)]}
@@ -67,6 +69,17 @@ def _gateway(layout: Layout) -> Body:
     rules = {"policyTypes": ["Ingress", "Egress"], "ingress": [ingress], "egress": egress}
     selector = {"matchLabels": layout.selector(GATEWAY)}
     return _policy(layout, layout.home, "gateway", selector, rules)
+
+
+def _elsewhere(layout: Layout) -> Iterator[int]:
+    """Ports of engines that run already, wherever that is."""
+    for entry in layout.entries.values():
+        options = entry.get("options") or {}
+        url = options.get("endpoint") or options.get("base_url")
+        if url and runs_elsewhere(entry):
+            parts = urlsplit(str(url))
+            with suppress(ValueError):  # no port at all, which the gateway says of its file
+                yield parts.port or (80 if parts.scheme == "http" else _HTTPS)
 
 
 def _engines(layout: Layout, tenant: str | None) -> Body:

@@ -61,11 +61,26 @@ def pod_spec(layout: Layout, *, account: str | None, **rest: Any) -> Body:
     return {**spec, **rest}
 
 
+def architecture(layout: Layout) -> dict[str, str]:
+    """The nodes that an image of one architecture runs on."""
+    arm = layout.release.size.architecture == "arm64"
+    return {"kubernetes.io/arch": "arm64" if arm else "amd64"}
+
+
 def tolerations(layout: Layout) -> list[Body]:
-    """Of a lost node: how long its pods are still waited for."""
+    """Of Arm nodes, which GKE taints; of a lost one, how long its pods are still waited for."""
     seconds = layout.options.dead_node
-    if seconds is None:
+    return [*_of_arm(layout), *([] if seconds is None else _of_lost(seconds))]
+
+
+def _of_arm(layout: Layout) -> list[Body]:
+    if layout.release.size.architecture != "arm64":
         return []
+    taint = {"key": "kubernetes.io/arch", "value": "arm64", "effect": "NoSchedule"}
+    return [{**taint, "operator": "Equal"}]
+
+
+def _of_lost(seconds: float) -> list[Body]:
     return [
         {
             "key": f"node.kubernetes.io/{reason}",

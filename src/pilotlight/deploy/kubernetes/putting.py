@@ -9,16 +9,15 @@ from functools import partial
 from itertools import groupby
 
 from pilotlight.deploy.kubernetes import engine_key
-from pilotlight.deploy.kubernetes.comparing import for_server, is_key, is_scaled
+from pilotlight.deploy.kubernetes.comparing import for_server, is_key, is_scaled, last_applied
 from pilotlight.deploy.kubernetes.document import Body, resource_name
 from pilotlight.deploy.kubernetes.engine import ENGINE
 from pilotlight.deploy.kubernetes.kubectl import Kubectl
-from pilotlight.deploy.kubernetes.layout import COMPONENT
+from pilotlight.deploy.kubernetes.layout import COMPONENT, RELEASE
 from pilotlight.deploy.resources import Change
 from pilotlight.deploy.target import Report
 from pilotlight.errors import DeployError, PilotlightError
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SERVERS_OWN = ("status",)
 _METADATA_OWN = (
     "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink",
@@ -41,6 +40,7 @@ class Putting:
     def put(self, todo: Sequence[Change]) -> None:
         """All of `todo` but what is to be deleted: somebody may still use that."""
         self._versions = self._kubectl.versions()
+        self._refuse_strangers([change for change in todo if change.action == "create"])
         self._live = self._read([change for change in todo if change.action != "create"])
         self._rehearse(todo)
         for step, changes in groupby(todo, key=_step):
@@ -55,12 +55,29 @@ class Putting:
             self._before += [self._live[change.name] for change in reversed(gone)]
             self._remove([for_server(_document(change), self._versions) for change in gone])
 
-    def _read(self, changes: Sequence[Change]) -> dict[str, Body]:
-        """As they are now, all of them, with what only their server knows."""
-        if not changes:
+    def _refuse_strangers(self, created: Sequence[Change]) -> None:
+        """What somebody else made would be overwritten, and be gone with `undo`.
+
+        Raises DeployError: one of the names is taken.
+        """
+        there = self._read(created, "--ignore-not-found")
+        for change in created:
+            if change.name in there and _owner(there[change.name]) != _owner(_document(change)):
+                raise DeployError(
+                    f"{change.name} is there already, and this release didn't make it",
+                    hint="use a namespace that is there with kubernetes.create_namespace=false, "
+                    "or choose another namespace or name",
+                )
+
+    def _read(self, changes: Sequence[Change], *flags: str) -> dict[str, Body]:
+        """As they are now, with what only their server knows."""
+        bodies = [for_server(_document(change), self._versions) for change in changes]
+        # Of a kind that the server doesn't have there is nothing.
+        text = _stream([_named(body) for body in bodies if body["apiVersion"] in self._versions])
+        if not text:
             return {}
-        text = _stream([for_server(_document(change), self._versions) for change in changes])
-        found = json.loads(self._kubectl.run("get", "-f", "-", "-o", "json", text=text))
+        printed = self._kubectl.run("get", "-f", "-", "-o", "json", *flags, text=text)
+        found = json.loads(printed or '{"kind": "List", "items": []}')
         items = found["items"] if found["kind"] == "List" else [found]
         return {resource_name(body): body for body in items}
 
@@ -94,19 +111,20 @@ class Putting:
             body = _document(change)
             metadata = body["metadata"]
             engines = metadata["labels"][COMPONENT] == ENGINE
-            data = self._made() if engines else self._lent(metadata["name"])
+            data = self._made() if engines else self._lent(metadata["namespace"], metadata["name"])
             self._created.append(body)
             text = json.dumps({**body, "data": data})
             self._say(self._kubectl.run("create", "-f", "-", text=text))
-            self._keys[metadata["namespace"]] = data
+            if engines:
+                self._keys[metadata["namespace"]] = data
 
     def _made(self) -> dict[str, str]:
         return engine_key.content(os.urandom(engine_key.ID_CHARACTERS + engine_key.SECRET_BYTES))
 
-    def _lent(self, name: str) -> dict[str, str]:
+    def _lent(self, home: str, name: str) -> dict[str, str]:
         """Raises DeployError: the engines' own Secret is older than its copy, which is gone."""
         tenant = name.rpartition("-engine-key-")[2]
-        found = next((d for space, d in self._keys.items() if space.endswith(f"-{tenant}")), None)
+        found = self._keys.get(f"{home}-{tenant}")  # as `Layout.namespace_of` has it
         if found is None:
             raise DeployError(
                 f"the gateway's copy {name!r} of {tenant}'s engine key is gone",
@@ -168,6 +186,11 @@ def _step(change: Change) -> str:
     return "key" if change.after is not None and is_key(change.after) else "put"
 
 
+def _owner(body: Body) -> str | None:
+    labels: dict[str, str] = body["metadata"].get("labels") or {}
+    return labels.get(RELEASE)
+
+
 def _document(change: Change) -> Body:
     found = change.after or change.before
     assert found is not None
@@ -176,13 +199,12 @@ def _document(change: Change) -> Body:
 
 def previous(live: Body) -> Body:
     """What made `live`: as it was last applied, else as it is, without what its server added."""
-    metadata = live["metadata"]
-    applied = (metadata.get("annotations") or {}).get(_LAST_APPLIED)
-    if applied is None:
+    body = last_applied(live)
+    if body is None:
+        metadata = live["metadata"]
         own = {key: value for key, value in metadata.items() if key not in _METADATA_OWN}
         kept = {key: value for key, value in live.items() if key not in _SERVERS_OWN}
         return {**kept, "metadata": own}
-    body: Body = json.loads(applied)
     if is_scaled(body):
         body["spec"]["replicas"] = live["spec"].get("replicas", 0)
     return body

@@ -17,7 +17,7 @@ from pilotlight.deploy.kubernetes.found import (
     selector,
 )
 from pilotlight.deploy.kubernetes.gateway import GATEWAY
-from pilotlight.deploy.kubernetes.kubectl import Kubectl, is_absent
+from pilotlight.deploy.kubernetes.kubectl import Kubectl, is_absent, is_forbidden
 from pilotlight.deploy.kubernetes.layout import COMPONENT, KubernetesRelease, Layout
 from pilotlight.deploy.kubernetes.options import KubernetesOptions
 from pilotlight.deploy.kubernetes.putting import REMOVE_S, Putting
@@ -124,8 +124,8 @@ class KubernetesTarget:
         kinds = ",".join(kinds_of(kubectl.versions()))
         for namespace in namespaces(layout, whole):
             _say(report, _deleted(kubectl, layout, kinds, "-n", namespace))
-        _say(report, _deleted(kubectl, layout, "persistentvolumes"))
-        _say(report, _deleted(kubectl, layout, "namespaces"))
+        for kinds in ("persistentvolumes", "namespaces") if whole else ():
+            _say(report, _deleted(kubectl, layout, kinds))
 
 
 def _say(report: Report, printed: str) -> None:
@@ -177,7 +177,14 @@ def _await_gone(kubectl: Kubectl, layout: Layout) -> None:
 
 
 def _node_address(kubectl: Kubectl) -> str | None:
-    for node in kubectl.json("get", "nodes").get("items", ()):
+    """None where we may not look at nodes, as with rights in one namespace alone."""
+    try:
+        nodes = kubectl.json("get", "nodes").get("items", ())
+    except DeployError as error:
+        if is_forbidden(error):
+            return None
+        raise
+    for node in nodes:
         addresses = {a["type"]: a["address"] for a in node["status"].get("addresses", ())}
         if found := addresses.get("ExternalIP") or addresses.get("InternalIP"):
             return str(found)

@@ -69,8 +69,8 @@ class Shell:
                 env=self.environ,
                 umask=_UMASK,
             )
-        except FileNotFoundError:
-            raise _missing(argv) from None
+        except OSError as error:
+            raise _unusable(argv, error) from None
         except subprocess.TimeoutExpired:
             raise DeployError(
                 f"`{' '.join(argv)}` doesn't end: {timeout_s:g} s",
@@ -89,8 +89,8 @@ class Shell:
                 errors="replace",
                 env=self.environ,
             )
-        except FileNotFoundError:
-            raise _missing(argv) from None
+        except OSError as error:
+            raise _unusable(argv, error) from None
         with process:
             assert process.stdout is not None
             try:
@@ -108,5 +108,9 @@ def checked(done: Done, what: str, hint: str | None = None) -> str:
     return done.out
 
 
-def _missing(argv: Sequence[str]) -> ConfigError:
+def _unusable(argv: Sequence[str], error: OSError) -> ConfigError:
+    if not isinstance(error, FileNotFoundError):
+        return ConfigError(
+            f"can't run {argv[0]!r}: {error.strerror}", hint="name a program that you may run"
+        )
     return ConfigError(f"there is no program {argv[0]!r} here", hint=f"install {argv[0]} first")

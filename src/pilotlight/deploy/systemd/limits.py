@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.server.address import Address
+from pilotlight.deploy.server.endings import endless
 from pilotlight.deploy.server.instances import one_instance
 from pilotlight.deploy.server.refs import hidden, local_paths
 from pilotlight.deploy.systemd.options import SystemdOptions
@@ -27,6 +27,7 @@ def broken(release: Release[SystemdOptions]) -> Iterator[Violation]:
     yield from _models(release)
     yield from _refs(release)
     yield from _paths(release)
+    yield from _seen(release)
     if not address.loopback and not release.keys:
         yield Violation(
             "an API key for any address beyond loopback (docs/security.md)",
@@ -40,12 +41,7 @@ def broken(release: Release[SystemdOptions]) -> Iterator[Violation]:
             f"systemd.listen {address}",
             f"set systemd.listen: {address.host}:8080 and put a proxy with TLS before it",
         )
-    if not math.isfinite(release.options.ready):
-        yield Violation(
-            "an end to the wait for an update, so that it can be taken back",
-            "systemd.ready forever",
-            "set systemd.ready: 5m",
-        )
+    yield from endless(release, "systemd")
 
 
 def _models(release: Release[SystemdOptions]) -> Iterator[Violation]:
@@ -78,6 +74,18 @@ def _refs(release: Release[SystemdOptions]) -> Iterator[Violation]:
                 f"models.{model} {path!r}",
                 f"move it, such as to /srv/pilotlight/{Path(path).name}, and name that",
             )
+
+
+def _seen(release: Release[SystemdOptions]) -> Iterator[Violation]:
+    """What the service itself opens."""
+    for key, path in {"python": release.options.python, "cache": release.options.cache}.items():
+        if path is not None and path.is_absolute() and hidden(str(path), HIDDEN):
+            yield Violation(
+                "whole paths outside of homes and /tmp, which the service can't see",
+                f"systemd.{key} {str(path)!r}",
+                "set systemd.python: /usr/bin/python3" if key == "python"
+                else f"move it, such as to /srv/{path.name}, and name that",
+            )  # fmt: skip
 
 
 def _paths(release: Release[SystemdOptions]) -> Iterator[Violation]:

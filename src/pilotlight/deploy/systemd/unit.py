@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import yaml
 
-from pilotlight.config import Settings, parse_seconds
 from pilotlight.deploy.instance_file import instance_tree
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Files
 from pilotlight.deploy.server.address import Address
+from pilotlight.deploy.server.endings import SPARE_S, drain_s
 from pilotlight.deploy.server.releases import version_of
 from pilotlight.deploy.systemd.options import SystemdOptions
-
-SPARE_S = 15.0
-"""Between the last answer and being killed."""
 
 HOME = "/opt/pilotlight"
 """Releases by name, as `deploy.server.releases` lays them out."""
@@ -49,10 +45,6 @@ def run_files(release: Release[SystemdOptions]) -> Files:
 
 def version(release: Release[SystemdOptions]) -> str:
     return version_of(run_files(release))
-
-
-def drain_s(release: Release[Any]) -> float:
-    return float(parse_seconds(release.serve.get("drain", Settings().drain)))
 
 
 _OF_THIS_MACHINE = ("memory", "catalog", "ledger", "tls_certificate", "tls_key", "allowed_hosts")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from pilotlight.errors import PilotlightError
+from pilotlight.errors import EngineUnreachableError, PilotlightError
 from pilotlight.fleet.kubernetes import pod as documents
 from pilotlight.fleet.kubernetes.api import BEGAN, Api, RefusedError
 from pilotlight.fleet.kubernetes.pod import Pod
 from pilotlight.fleet.kubernetes.scale import Scale
+
+log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 30.0
 
@@ -78,6 +81,11 @@ class Watch:
             except (PilotlightError, RefusedError) as error:
                 # Also a 410: it remembers no events from that long ago. All is listed anew.
                 await self._failed(error)
+            except Exception as error:  # a task's edge: without it no pod would be seen again
+                log.exception("%s", self._path)
+                await self._failed(
+                    EngineUnreachableError(f"can't read what the API says: {error!r}")
+                )
 
     async def _failed(self, error: PilotlightError | RefusedError) -> None:
         """A watch that broke off is no news before the next try has failed too."""
@@ -123,7 +131,9 @@ class Watch:
     def _apply(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "ERROR":
             status = event["object"]
-            raise RefusedError(status["code"], status["reason"], status["message"])
+            raise RefusedError(
+                status.get("code", 500), status.get("reason", ""), status.get("message", "")
+            )
         if event["type"] == "BOOKMARK":
             return
         pod = documents.read(event["object"])

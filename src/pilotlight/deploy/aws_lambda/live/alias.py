@@ -32,9 +32,11 @@ class AliasKind:
         if found is None:
             return None
         noted = _DESCRIPTION.fullmatch(found.get("Description", ""))
-        if noted is None or noted["version"] != found["FunctionVersion"]:
-            # Somebody moved it by hand.
-            return {"serves": f"version {found['FunctionVersion']}"}
+        version = found["FunctionVersion"]
+        # Somebody may have moved the alias by hand, or the tag of the image that it serves.
+        current = self._versions.is_current(int(version))
+        if noted is None or noted["version"] != version or not current:
+            return {"serves": f"version {version}"}
         return {"serves": noted["fingerprint"]}
 
     def find(self) -> Mapping[str, Any] | None:

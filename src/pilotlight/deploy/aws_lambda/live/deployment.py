@@ -8,19 +8,19 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pilotlight.deploy.aws_lambda import wanted
-from pilotlight.deploy.aws_lambda.function import LambdaRelease
+from pilotlight.deploy.aws_lambda.function import GENERATION_VARIABLE, LambdaRelease
 from pilotlight.deploy.aws_lambda.live.alias import AliasKind, version_description
 from pilotlight.deploy.aws_lambda.live.aws import Aws, in_our_words
 from pilotlight.deploy.aws_lambda.live.concurrency import ConcurrencyKind
-from pilotlight.deploy.aws_lambda.live.function import GENERATION, FunctionKind
+from pilotlight.deploy.aws_lambda.live.function import FunctionKind
 from pilotlight.deploy.aws_lambda.live.kind import Kind
 from pilotlight.deploy.aws_lambda.live.log_group import LogGroupKind
-from pilotlight.deploy.aws_lambda.live.perform import perform
 from pilotlight.deploy.aws_lambda.live.role import RoleKind
 from pilotlight.deploy.aws_lambda.live.url import UrlKind
 from pilotlight.deploy.aws_lambda.live.versions import Versions
 from pilotlight.deploy.resources import Change, Resources
 from pilotlight.deploy.target import Report, State, Status
+from pilotlight.deploy.transaction import perform
 from pilotlight.errors import DeployError, PilotlightError
 
 
@@ -49,7 +49,7 @@ class Deployment:
 
     def apply(self, todo: Sequence[Change], report: Report) -> Status:
         try:
-            perform(self._kinds, todo, report)
+            perform(todo, self._bring, report)
         except BaseException:
             self._tidy(report)
             raise
@@ -59,6 +59,15 @@ class Deployment:
         except PilotlightError as error:
             # All is made, and was waited for: that stays so, though nobody could look again.
             return Status(state="ready", detail=f"its status couldn't be asked: {error.message}")
+
+    def _bring(self, change: Change) -> None:
+        kind = self._kinds[change.name]
+        with in_our_words():
+            if change.after is not None:
+                kind.put(change.after)
+            elif kind.read() is not None:
+                # Read first: it raises for what somebody else made of that name meanwhile.
+                kind.remove()
 
     def _tidy(self, report: Report) -> None:
         """Versions that nobody needs; what stays does no harm, so it never fails a deployment."""
@@ -99,7 +108,8 @@ class Deployment:
 
     def _renew(self, latest: Mapping[str, Any], fingerprint: str) -> None:
         variables = dict(latest.get("Environment", {}).get("Variables", {}))
-        variables[GENERATION] = str(int(variables.get(GENERATION, "0")) + 1)
+        generation = int(variables.get(GENERATION_VARIABLE, "0")) + 1
+        variables[GENERATION_VARIABLE] = str(generation)
         self._function.configure({"Environment": {"Variables": variables}})
         number = self._versions.publish(version_description(fingerprint))
         self._alias.move(fingerprint, number)

@@ -14,9 +14,6 @@ from pilotlight.deploy.aws_lambda.live.kind import Document
 from pilotlight.deploy.aws_lambda.live.patience import BUSY, ROLE_IS_NEW, code_of
 from pilotlight.errors import DeployError
 
-GENERATION = "GENERATION"
-"""A variable that only `cool` changes, to make environments anew; nothing reads it."""
-
 _CODE = ("image", "architecture")
 
 
@@ -49,7 +46,7 @@ class FunctionKind:
 
     def _configured(self, found: Mapping[str, Any]) -> Document:
         variables = dict(found.get("Environment", {}).get("Variables", {}))
-        variables.pop(GENERATION, None)
+        variables.pop(function.GENERATION_VARIABLE, None)
         return {
             "architecture": found.get("Architectures", ["x86_64"])[0],
             "memory_mb": found["MemorySize"],
@@ -73,6 +70,15 @@ class FunctionKind:
             return given
         digest = self._digest(image)
         return given if digest is None or resolved.endswith(digest) else resolved
+
+    def is_current(self, version: int) -> bool:
+        """False where it has the image that the release's tag meant before it moved."""
+        image = ecr.parse(self._release.image)
+        if image is None or image.tag is None or image.digest:
+            return True
+        found = self._aws.functions.get_function(FunctionName=self._name, Qualifier=str(version))
+        code: Mapping[str, str] = found["Code"]
+        return self._image(code) == code["ImageUri"]
 
     def _digest(self, image: ecr.EcrImage) -> str | None:
         """What the tag means now; None where the registry doesn't tell us."""
@@ -115,10 +121,9 @@ class FunctionKind:
         self.ready()
 
     def _update(self, document: Document, before: Document) -> None:
-        # Somebody's update may be under way, or a creation of ours that was broken off.
-        self.ready()
-        if _differs(document, before, tuple(self._configuration_keys(document))):
-            self.configure(self._configuration(document))
+        # Somebody's update may be under way, or a creation of ours that was broken off. One that
+        # failed is what this one mends, and stays "failed" until another update succeeds.
+        failed = self._at_rest().get("LastUpdateStatus") == "Failed"
         if _differs(document, before, _CODE):
             self._aws.patience.insist(
                 BUSY,
@@ -129,6 +134,8 @@ class FunctionKind:
                 ),
             )
             self.ready()
+        if failed or _differs(document, before, tuple(self._configuration_keys(document))):
+            self.configure(self._configuration(document))
         if document["tags"] != before["tags"]:
             self._retag(document["tags"], before["tags"])
 
@@ -169,21 +176,25 @@ class FunctionKind:
 
     def ready(self, qualifier: str | None = None) -> None:
         """Returns once it is active and its last update done; with `qualifier`, that version."""
-        self._aws.patience.until(f"function {self._name}", lambda: self._settled(qualifier))
+        found = self._at_rest(qualifier)
+        if "Failed" in (found.get("State"), found.get("LastUpdateStatus")):
+            why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason"
+            raise DeployError(
+                f"Lambda couldn't make function {self._name!r} ready: {why}",
+                hint="change what it names and apply again",
+            )
+
+    def _at_rest(self, qualifier: str | None = None) -> Mapping[str, Any]:
+        """As it is once nothing is under way, whatever came of it."""
+        return self._aws.patience.until(f"function {self._name}", lambda: self._settled(qualifier))
 
     def _settled(self, qualifier: str | None) -> Mapping[str, Any] | None:
         which = {"Qualifier": qualifier} if qualifier else {}
         found: dict[str, Any] = self._aws.functions.get_function_configuration(
             FunctionName=self._name, **which
         )
-        state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
-        if state == "Failed" or update == "Failed":
-            why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason"
-            raise DeployError(
-                f"Lambda couldn't make function {self._name!r} ready: {why}",
-                hint="change what it names and apply again",
-            )
-        return None if state == "Pending" or update == "InProgress" else found
+        under_way = found.get("State") == "Pending" or found.get("LastUpdateStatus") == "InProgress"
+        return None if under_way else found
 
     def _retag(self, tags: Mapping[str, str], before: Mapping[str, str]) -> None:
         found = self.find()

@@ -45,6 +45,7 @@ class LogGroupKind:
         except ClientError as error:
             if code_of(error) != "ResourceAlreadyExistsException":
                 raise
+            self.read()  # raises for one that somebody else made meanwhile
             self._retag(document["tags"])
         days = document["retention_days"]
         if days is None:

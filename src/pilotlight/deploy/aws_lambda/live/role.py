@@ -72,6 +72,7 @@ class RoleKind:
         except ClientError as error:
             if code_of(error) != "EntityAlreadyExists":
                 raise
+            self.read()  # raises for one that somebody else made meanwhile
             self._aws.roles.update_assume_role_policy(RoleName=self._name, PolicyDocument=trust)
             self._retag(document["tags"])
         self._put_policy(document["policy"])

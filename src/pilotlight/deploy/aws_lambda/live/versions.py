@@ -34,8 +34,13 @@ class Versions:
         return dict(sorted(found.items()))
 
     def of(self, description: str) -> int | None:
-        """The newest of that description."""
-        return max((n for n, text in self.numbers().items() if text == description), default=None)
+        """The newest of that description, and of the image that its tag means now."""
+        numbers = [n for n, text in self.numbers().items() if text == description]
+        return next((n for n in reversed(numbers) if self.is_current(n)), None)
+
+    def is_current(self, number: int) -> bool:
+        """False for an image whose tag has moved since."""
+        return self._latest.is_current(number)
 
     def publish(self, description: str) -> int:
         """Returns once it can run. Lambda gives the last one again where nothing has changed."""

@@ -54,5 +54,6 @@ def pools(options: ClusterOptions) -> tuple[Pool, ...]:
 
 
 def _disk_of(machine: Machine) -> str:
-    """N4 and C4A take Hyperdisks alone."""
-    return "hyperdisk-balanced" if machine.name.startswith(("n4-", "c4a-")) else "pd-balanced"
+    """N4, C4A and A3 Ultra take Hyperdisks alone."""
+    alone = machine.name.startswith(("n4-", "c4a-", "a3-ultragpu-"))
+    return "hyperdisk-balanced" if alone else "pd-balanced"

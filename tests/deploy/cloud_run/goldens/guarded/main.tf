@@ -75,6 +75,10 @@ resource "google_cloud_run_v2_service" "service" {
         name  = "PILOTLIGHT_CONFIG_YAML"
         value = file("${path.module}/pilotlight.yaml")
       }
+      env {
+        name  = "PILOTLIGHT_KEYS_JSON"
+        value = file("${path.module}/keys.json")
+      }
       volume_mounts {
         name       = "scratch"
         mount_path = "/tmp/pilotlight"

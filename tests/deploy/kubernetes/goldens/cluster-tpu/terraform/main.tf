@@ -15,7 +15,8 @@ provider "google" {
 
 # May pull images and write logs and metrics; nothing else that a node could be made to do.
 resource "google_service_account" "nodes" {
-  account_id   = "${var.name}-nodes"
+  # Thirty characters at most.
+  account_id   = "${substr(var.name, 0, 24)}-nodes"
   display_name = "Nodes of ${var.name}"
 }
 
