@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.aws_lambda.releases import CASES
-from pilotlight.deploy.aws_lambda import target
+from pilotlight.deploy.aws_lambda.target import LambdaTarget
 
 FOLDER = Path(__file__).parent / "goldens"
 
 
 def rendered(case: str) -> Mapping[str, str]:
-    return target().render(CASES[case])
+    return LambdaTarget().render(CASES[case])
 
 
 def approved(case: str) -> Mapping[str, str]:

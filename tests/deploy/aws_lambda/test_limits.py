@@ -21,19 +21,20 @@ from deploy.aws_lambda.releases import (
     with_scaling,
     with_size,
 )
-from pilotlight.deploy.aws_lambda import function, target
+from pilotlight.deploy.aws_lambda import function
 from pilotlight.deploy.aws_lambda.limits import RETENTION_DAYS
+from pilotlight.deploy.aws_lambda.target import LambdaTarget
 from pilotlight.deploy.release import Release
 
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/chat"
 
 
 def broken(release: Release[Any]) -> list[str]:
-    return [violation.limit for violation in target().check(release)]
+    return [violation.limit for violation in LambdaTarget().check(release)]
 
 
 def only(release: Release[Any]) -> Any:
-    (violation,) = target().check(release)
+    (violation,) = LambdaTarget().check(release)
     return violation
 
 
@@ -64,7 +65,7 @@ def test_every_environment_has_the_disk_that_is_in_the_price(
 ) -> None:
     release = with_size(CHAT, disk_bytes=disk_mb * MIB)
     assert broken(release) == []
-    assert target().wanted(release)["function/chat"]["disk_mb"] == rendered_mb
+    assert LambdaTarget().wanted(release)["function/chat"]["disk_mb"] == rendered_mb
 
 
 def test_disk() -> None:
@@ -83,7 +84,7 @@ def test_timeout(timeout_s: float, fits: bool) -> None:
 
 def test_a_part_of_a_second_is_a_second() -> None:
     release = with_scaling(CHAT, request_timeout_s=0.5)
-    assert target().wanted(release)["function/chat"]["timeout_s"] == 1
+    assert LambdaTarget().wanted(release)["function/chat"]["timeout_s"] == 1
     assert broken(with_scaling(CHAT, request_timeout_s=0)) == ["timeout at least 1 s"]
 
 
@@ -221,7 +222,7 @@ def test_an_image_of_another_region() -> None:
 def test_without_a_region_it_runs_where_its_image_is() -> None:
     release = replace(CHAT, region=None)
     assert broken(release) == []
-    assert "role/chat-us-east-1" in target().wanted(release)
+    assert "role/chat-us-east-1" in LambdaTarget().wanted(release)
     assert "a function is in a region" in broken(replace(release, image=None))
 
 
@@ -340,5 +341,5 @@ def test_all_that_is_broken_is_named_at_once() -> None:
 )
 def test_the_bill_follows_the_architecture(architecture: str, platform: str) -> None:
     release = with_size(CHAT, architecture=architecture)
-    assert target().platform(release) == platform
-    assert target().wanted(release)["function/chat"]["architecture"] == architecture
+    assert LambdaTarget().platform(release) == platform
+    assert LambdaTarget().wanted(release)["function/chat"]["architecture"] == architecture

@@ -13,7 +13,7 @@ from cfnlint.config import ManualArgs
 
 from deploy.aws_lambda.goldens import approved, rendered
 from deploy.aws_lambda.releases import ALL_OPTIONS, BORROWED_ROLE, CASES, CHAT, with_options
-from pilotlight.deploy.aws_lambda import target
+from pilotlight.deploy.aws_lambda.target import LambdaTarget
 from pilotlight.deploy.release import Release
 
 PARTS = (
@@ -62,7 +62,7 @@ Loader.add_multi_constructor("!", lambda loader, suffix, node: loader.construct_
 
 
 def resources(release: Release[Any]) -> dict[str, Any]:
-    template = target().render(release)["cloudformation.yaml"]
+    template = LambdaTarget().render(release)["cloudformation.yaml"]
     found = yaml.load(template, Loader)["Resources"]
     assert isinstance(found, dict)
     return found
@@ -70,7 +70,7 @@ def resources(release: Release[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("release", CASES.values(), ids=CASES)
 def test_the_template_gives_the_function_what_apply_would(release: Release[Any]) -> None:
-    wanted = target().wanted(release)["function/chat"]
+    wanted = LambdaTarget().wanted(release)["function/chat"]
     function = resources(release)["Function"]["Properties"]
     assert function["Environment"]["Variables"] == wanted["environment"]
     assert function["MemorySize"] == wanted["memory_mb"]
@@ -82,11 +82,11 @@ def test_the_template_gives_the_function_what_apply_would(release: Release[Any])
 
 @pytest.mark.parametrize("release", CASES.values(), ids=CASES)
 def test_terraform_gives_the_function_the_same_configuration(release: Release[Any]) -> None:
-    text = target().render(release)["terraform/function.tf"]
+    text = LambdaTarget().render(release)["terraform/function.tf"]
     heredoc = re.search(r"<<-EOT\n(.*?)^      EOT", text, re.DOTALL | re.MULTILINE)
     assert heredoc is not None
     lines = (line.removeprefix(" " * 8) for line in heredoc[1].splitlines(keepends=True))
-    environment = target().wanted(release)["function/chat"]["environment"]
+    environment = LambdaTarget().wanted(release)["function/chat"]["environment"]
     assert "".join(lines) == environment["PILOTLIGHT_CONFIG_YAML"]
 
 
@@ -129,11 +129,11 @@ def test_with_iam_nobody_is_let_in_by_the_function_itself() -> None:
     for release in (ALL_OPTIONS, with_options(CHAT, auth="AWS_IAM")):
         kinds = {item["Type"] for item in resources(release).values()}
         assert "AWS::Lambda::Permission" not in kinds
-        assert "aws_cloudformation_stack" not in target().render(release)["terraform/url.tf"]
+        assert "aws_cloudformation_stack" not in LambdaTarget().render(release)["terraform/url.tf"]
 
 
 def test_a_role_that_is_there_already_is_neither_made_nor_handed_to_others() -> None:
-    files = target().render(BORROWED_ROLE)
+    files = LambdaTarget().render(BORROWED_ROLE)
     assert "AWS::IAM::Role" not in files["cloudformation.yaml"]
     assert "aws_iam_role" not in files["terraform/role.tf"]
     passed = next(

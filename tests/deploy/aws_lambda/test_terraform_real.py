@@ -19,7 +19,7 @@ import pytest
 from deploy.aws_lambda.goldens import rendered
 from deploy.aws_lambda.ministack import until_open
 from deploy.aws_lambda.releases import CASES, CHAT
-from pilotlight.deploy.aws_lambda import target
+from pilotlight.deploy.aws_lambda.target import LambdaTarget
 
 pytestmark = pytest.mark.platforms
 
@@ -131,7 +131,7 @@ def test_it_is_put_up_and_taken_down(terraform: str, moto: str, tmp_path: Path) 
 
 
 def _is_as_wanted(made: Mapping[str, Any]) -> None:
-    wanted, found = target().wanted(CHAT)["function/chat"], made["Configuration"]
+    wanted, found = LambdaTarget().wanted(CHAT)["function/chat"], made["Configuration"]
     assert found["Environment"]["Variables"] == wanted["environment"]
     assert found["MemorySize"] == wanted["memory_mb"]
     assert found["Timeout"] == wanted["timeout_s"]

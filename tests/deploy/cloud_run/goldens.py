@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.cloud_run.releases import CASES
-from pilotlight.deploy.cloud_run import target
+from pilotlight.deploy.cloud_run.cloud_run import CloudRun
 
 FOLDER = Path(__file__).parent / "goldens"
 
 
 def rendered(case: str) -> Mapping[str, str]:
-    return target().render(CASES[case])
+    return CloudRun().render(CASES[case])
 
 
 def approved(case: str) -> Mapping[str, str]:

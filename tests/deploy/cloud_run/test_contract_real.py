@@ -22,7 +22,7 @@ import pytest
 
 from deploy.cloud_run.releases import CHAT
 from deploy.image.built import MODEL, REF, Running, built_image, container, podman
-from pilotlight.deploy.cloud_run import target
+from pilotlight.deploy.cloud_run.cloud_run import CloudRun
 from pilotlight.deploy.cloud_run.placement import CloudRunRelease
 
 pytestmark = pytest.mark.platforms
@@ -38,7 +38,7 @@ RELEASE: CloudRunRelease = replace(
 
 def told() -> dict[str, str]:
     """The variables of the service, without the keys: those are this test's own."""
-    service = target().wanted(RELEASE)["service/chat"]
+    service = CloudRun().wanted(RELEASE)["service/chat"]
     variables = service["template"]["containers"][0]["env"]
     return {each["name"]: each["value"] for each in variables if "KEYS" not in each["name"]}
 

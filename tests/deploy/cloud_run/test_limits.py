@@ -23,7 +23,7 @@ from deploy.cloud_run.releases import (
     with_size,
 )
 from deploy.core.made import planned
-from pilotlight.deploy.cloud_run import target
+from pilotlight.deploy.cloud_run.cloud_run import CloudRun
 from pilotlight.deploy.cloud_run.limits import VARIABLE_BYTES
 from pilotlight.deploy.cloud_run.placement import CloudRunRelease
 
@@ -142,12 +142,12 @@ REFUSED: list[tuple[str, CloudRunRelease, str, str, str]] = [
 
 @pytest.mark.parametrize("release", [each for _, each in FITS], ids=[name for name, _ in FITS])
 def test_what_fits_is_let_through(release: CloudRunRelease) -> None:
-    assert list(map(str, target().check(release))) == []
+    assert list(map(str, CloudRun().check(release))) == []
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_goldens_break_no_limit(case: str) -> None:
-    assert list(map(str, target().check(CASES[case]))) == []
+    assert list(map(str, CloudRun().check(CASES[case]))) == []
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_goldens_break_no_limit(case: str) -> None:
 def test_what_does_not_fit_is_refused_with_a_fix(
     release: CloudRunRelease, limit: str, value: str, fix: str
 ) -> None:
-    found = target().check(release)
+    found = CloudRun().check(release)
     [match] = [each for each in found if limit in each.limit]
     assert value in match.value
     assert fix in match.fix
@@ -166,18 +166,18 @@ def test_what_does_not_fit_is_refused_with_a_fix(
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     wrong = with_scaling(with_size(CHAT, vcpus=3, architecture="arm64"), concurrency=2000)
-    assert len(target().check(wrong)) == 3
+    assert len(CloudRun().check(wrong)) == 3
 
 
 @pytest.mark.parametrize(("over", "found"), [(0, 0), (1, 1)])
 def test_variables_have_a_size(over: int, found: int) -> None:
-    text = target().wanted(replace(CHAT, keys={"keys": [""]}))["service/chat"]
+    text = CloudRun().wanted(replace(CHAT, keys={"keys": [""]}))["service/chat"]
     empty = len(text["template"]["containers"][0]["env"][1]["value"])
     keys = {"keys": ["x" * (VARIABLE_BYTES - empty + over)]}
-    violations = target().check(replace(CHAT, keys=keys))
+    violations = CloudRun().check(replace(CHAT, keys=keys))
     assert len(violations) == found
     assert all("keys_secret" in each.fix for each in violations)
-    assert not target().check(with_options(replace(CHAT, keys=keys), keys_secret="chat-keys"))
+    assert not CloudRun().check(with_options(replace(CHAT, keys=keys), keys_secret="chat-keys"))
 
 
 def test_a_plan_that_needs_more_memory_than_there_is_says_how_much() -> None:
@@ -185,18 +185,18 @@ def test_a_plan_that_needs_more_memory_than_there_is_says_how_much() -> None:
     assert plan is not None
     needed = plan.deployment.ram_bytes
     fits = with_size(replace(CHAT, plan=plan), memory_bytes=needed)
-    assert not target().check(fits)
-    [tight] = target().check(with_size(fits, memory_bytes=needed - MIB))
+    assert not CloudRun().check(fits)
+    [tight] = CloudRun().check(with_size(fits, memory_bytes=needed - MIB))
     assert "for the model" in tight.value
     # What it fetches comes on top: there is no disk below its file system.
     fetched = replace(fits, models="fetch")
-    [together] = target().check(fetched)
+    [together] = CloudRun().check(fetched)
     assert "of files" in together.value
-    assert not target().check(with_options(fetched, ephemeral_disk=True))
+    assert not CloudRun().check(with_options(fetched, ephemeral_disk=True))
 
 
 def _message(release: CloudRunRelease) -> run_v2.Service:
-    document: Any = target().wanted(release)[f"service/{release.name}"]
+    document: Any = CloudRun().wanted(release)[f"service/{release.name}"]
     return run_v2.Service.wrap(json_format.ParseDict(document, plain(run_v2.Service())))
 
 
@@ -227,5 +227,5 @@ def test_what_is_let_through_the_api_would_take(
         ),
         execution_environment=generation,
     )
-    if not target().check(release):
+    if not CloudRun().check(release):
         assert list(faults(release.name, _message(release))) == []

@@ -10,7 +10,7 @@ from deploy.cloud_run.releases import KEYS
 from deploy.core.made import known
 from docs.blocks import blocks, read
 from pilotlight.config import declared
-from pilotlight.deploy.cloud_run import target
+from pilotlight.deploy.cloud_run.cloud_run import CloudRun
 from pilotlight.deploy.cloud_run.gpus import GPUS
 from pilotlight.deploy.cloud_run.limits import STARTUP_S
 from pilotlight.deploy.cloud_run.options import CloudRunOptions
@@ -26,8 +26,8 @@ def test_its_configuration_breaks_no_limit() -> None:
     tree = yaml.safe_load(block.text)
     serve = {"models": tree["models"]}
     source = Source(name="pilotlight.yaml", serve=serve, section=tree["deploy"])
-    release = resolve(target(), source, known(keys=KEYS), [f"image={IMAGE}"])
-    assert list(map(str, target().check(release))) == []
+    release = resolve(CloudRun(), source, known(keys=KEYS), [f"image={IMAGE}"])
+    assert list(map(str, CloudRun().check(release))) == []
     assert release.scaling.concurrency == 16
     assert release.options.project == "acme-models"
 

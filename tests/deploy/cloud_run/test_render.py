@@ -15,7 +15,7 @@ from deploy.cloud_run.admin_rules import faults, plain
 from deploy.cloud_run.goldens import approved, rendered
 from deploy.cloud_run.releases import CASES, CHAT, GPU, with_options
 from pilotlight.config import parse_model
-from pilotlight.deploy.cloud_run import target
+from pilotlight.deploy.cloud_run.cloud_run import CloudRun
 from pilotlight.deploy.cloud_run.options import INGRESS
 from pilotlight.errors import ConfigError
 
@@ -33,7 +33,7 @@ def test_files_come_in_reading_order(case: str) -> None:
 
 
 def wanted(case: str) -> Mapping[str, Any]:
-    return target().wanted(CASES[case])[f"service/{CASES[case].name}"]
+    return CloudRun().wanted(CASES[case])[f"service/{CASES[case].name}"]
 
 
 def message(case: str) -> run_v2.Service:
@@ -181,9 +181,9 @@ def test_an_option_that_can_not_be_names_those_that_can(name: str, value: str) -
 
 
 def test_the_bill_follows_the_row_of_its_billing() -> None:
-    assert target().platform(CHAT) == "cloud-run-request"
-    assert target().platform(with_options(CHAT, billing="instance")) == "cloud-run-instance"
-    assert target().platform(GPU) == "cloud-run-gpu"
+    assert CloudRun().platform(CHAT) == "cloud-run-request"
+    assert CloudRun().platform(with_options(CHAT, billing="instance")) == "cloud-run-instance"
+    assert CloudRun().platform(GPU) == "cloud-run-gpu"
 
 
 # Terraform ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pilotlight.deploy.kubernetes import target
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 from pilotlight.deploy.resources import changes
 
 from ..image.built import MODEL, built_image, environment, make_keys
@@ -46,7 +46,7 @@ def image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
 def deployed(cluster: Cluster, image: str) -> Iterator[Deployed]:
     """As `pilotlight deploy apply kubernetes` puts it up."""
     keys, secret = make_keys()
-    asked, kubernetes = release(cluster, image, json.loads(keys)), target()
+    asked, kubernetes = release(cluster, image, json.loads(keys)), KubernetesTarget()
     assert not kubernetes.check(asked)
     todo = list(changes(kubernetes.live(asked), kubernetes.wanted(asked)))
     told: list[str] = []

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pilotlight.deploy.kubernetes import target
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 from pilotlight.deploy.resources import changes
 
 from .deployed import Deployed
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.platforms
 
 
 async def test_what_was_applied_is_what_is_wanted(deployed: Deployed) -> None:
-    kubernetes = target()
+    kubernetes = KubernetesTarget()
     live = kubernetes.live(deployed.release)
     assert list(changes(live, kubernetes.wanted(deployed.release))) == []
 
@@ -26,7 +26,7 @@ async def test_applying_it_again_changes_nothing(deployed: Deployed) -> None:
     """A scale that the gateway has set since is none of `apply`'s business."""
     await deployed.client.chat()
     before = {pod["metadata"]["uid"] for pod in deployed.pods(deployed.engine)}
-    kubernetes = target()
+    kubernetes = KubernetesTarget()
     wanted = kubernetes.wanted(deployed.release)
     todo = list(changes(kubernetes.live(deployed.release), wanted))
     async with deployed.client.traffic(1) as tally:  # or the gateway would take it to zero
@@ -38,7 +38,7 @@ async def test_applying_it_again_changes_nothing(deployed: Deployed) -> None:
 
 async def test_status_says_what_is_there(deployed: Deployed) -> None:
     await deployed.client.chat()
-    status = target().status(deployed.release)
+    status = KubernetesTarget().status(deployed.release)
     assert status.state == "ready"
     assert status.url == deployed.client.url
     assert status.instances == 1
@@ -47,7 +47,7 @@ async def test_status_says_what_is_there(deployed: Deployed) -> None:
 
 async def test_logs_of_gateway_and_engine(deployed: Deployed) -> None:
     await deployed.client.chat()
-    lines = target().logs(deployed.release, since_s=600, follow=False)
+    lines = KubernetesTarget().logs(deployed.release, since_s=600, follow=False)
     found = "\n".join(itertools.islice(lines, 5000))
     assert "/v1/chat/completions 200" in found
     assert f"pod/{deployed.engine}" in found
@@ -55,7 +55,7 @@ async def test_logs_of_gateway_and_engine(deployed: Deployed) -> None:
 
 async def test_cool_makes_the_next_request_a_cold_start(deployed: Deployed) -> None:
     await deployed.client.chat()
-    target().cool(deployed.release, lambda line: None)
+    KubernetesTarget().cool(deployed.release, lambda line: None)
     assert deployed.pods(deployed.engine) == []
     begun_s = time.monotonic()
     assert await deployed.client.chat()

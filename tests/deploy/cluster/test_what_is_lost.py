@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pilotlight.deploy.kubernetes import target
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 
 from .client import until
 from .deployed import NAMESPACE, SETTLED_S, Deployed
@@ -54,12 +54,12 @@ async def _start_away_from(home: str, deployed: Deployed) -> None:
 
 async def test_delete_leaves_nothing(deployed: Deployed) -> None:
     begun_s = time.monotonic()
-    target().delete(deployed.release, lambda line: None)
+    KubernetesTarget().delete(deployed.release, lambda line: None)
     deployed.note("delete", f"{time.monotonic() - begun_s:.1f} s")
     names = "deployments,services,secrets,configmaps,roles,rolebindings,serviceaccounts"
     await until(lambda: not _left(deployed, names), SETTLED_S)
-    assert target().status(deployed.release).state == "absent"
-    target().delete(deployed.release, lambda line: None)  # nothing there is no error
+    assert KubernetesTarget().status(deployed.release).state == "absent"
+    KubernetesTarget().delete(deployed.release, lambda line: None)  # nothing there is no error
 
 
 def _left(deployed: Deployed, kinds: str) -> list[str]:

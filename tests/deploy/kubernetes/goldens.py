@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.kubernetes.made import RELEASES
-from pilotlight.deploy.kubernetes import target
 from pilotlight.deploy.kubernetes.cluster import ClusterOptions
 from pilotlight.deploy.kubernetes.cluster import render as render_cluster
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 
 FOLDER = Path(__file__).parent / "goldens"
 WHOLE = "small"
@@ -27,7 +27,7 @@ CLUSTERS = {
 
 def files() -> Iterator[tuple[str, str]]:
     for name, release in RELEASES.items():
-        for path, text in target().render(release).items():
+        for path, text in KubernetesTarget().render(release).items():
             if name == WHOLE or path in ("README.md", "manifests.yaml", "chart/values.yaml"):
                 yield f"{name}/{path}", text
     for name, options in CLUSTERS.items():

@@ -16,9 +16,9 @@ from deploy.cluster.tool import Cluster, up
 from deploy.image.built import MODEL, REF, built_image, environment, make_keys
 from deploy.kubernetes.made import GIB
 from pilotlight.config import Bytes, Seconds
-from pilotlight.deploy.kubernetes import target
 from pilotlight.deploy.kubernetes.layout import KubernetesRelease
 from pilotlight.deploy.kubernetes.options import KubernetesOptions
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Change, changes
 from pilotlight.deploy.size import Scaling, Size
@@ -26,7 +26,7 @@ from pilotlight.errors import DeployError
 
 pytestmark = pytest.mark.platforms
 
-TARGET = target()
+TARGET = KubernetesTarget()
 NAME, SECOND = "parts", "second"
 ANSWER_S = 180.0
 KEYS, SECRET = make_keys()

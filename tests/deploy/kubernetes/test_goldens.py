@@ -6,7 +6,7 @@ import pytest
 
 from deploy.kubernetes.goldens import FOLDER, files
 from deploy.kubernetes.made import RELEASES
-from pilotlight.deploy.kubernetes import target
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 
 RENDERED = dict(files())
 
@@ -25,12 +25,12 @@ def test_no_golden_is_left_over() -> None:
 
 def test_the_same_release_gives_the_same_bytes() -> None:
     release = RELEASES["tenants"]
-    assert target().render(release) == target().render(release)
+    assert KubernetesTarget().render(release) == KubernetesTarget().render(release)
 
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_no_secret_is_in_any_file(name: str) -> None:
     """Hashes of keys may be; a key, such as engines ask for, may not."""
-    for path, text in target().render(RELEASES[name]).items():
+    for path, text in KubernetesTarget().render(RELEASES[name]).items():
         if not path.endswith(("engine-key.sh", "engine-key.yaml")):
             assert "pl-" not in text.replace("--pl-", ""), path

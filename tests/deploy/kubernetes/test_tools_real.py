@@ -14,10 +14,10 @@ import yaml
 
 from deploy.kubernetes.goldens import CLUSTERS
 from deploy.kubernetes.made import RELEASES
-from pilotlight.deploy.kubernetes import target
 from pilotlight.deploy.kubernetes.cluster import render as render_cluster
 from pilotlight.deploy.kubernetes.documents import documents
 from pilotlight.deploy.kubernetes.layout import Layout
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 
 pytestmark = pytest.mark.platforms
 
@@ -69,7 +69,7 @@ def test_the_chart_with_its_own_values_is_the_manifests(
     name: str, tmp_path: Path, helm: str
 ) -> None:
     """But for the namespace, which Helm makes, and the engines' key, which it makes at random."""
-    folder = written(target().render(RELEASES[name]), tmp_path)
+    folder = written(KubernetesTarget().render(RELEASES[name]), tmp_path)
     home = Layout(RELEASES[name]).home
     run(helm, "lint", "chart", folder=folder)
     made = by_name(run(helm, "template", "chat", "chart", "--namespace", home, folder=folder))
@@ -83,7 +83,7 @@ def test_the_chart_with_its_own_values_is_the_manifests(
 
 
 def test_values_of_the_chart_are_taken(tmp_path: Path, helm: str) -> None:
-    folder = written(target().render(RELEASES["tenants"]), tmp_path)
+    folder = written(KubernetesTarget().render(RELEASES["tenants"]), tmp_path)
     values = {
         "image": "registry.example.com/other:2",
         "gateway": {"replicas": 3, "service": "LoadBalancer"},
@@ -114,7 +114,7 @@ def test_values_of_the_chart_are_taken(tmp_path: Path, helm: str) -> None:
 @pytest.mark.parametrize("name", RELEASES)
 def test_the_overlay_is_the_manifests(name: str, tmp_path: Path) -> None:
     kubectl = tool("kubectl")
-    folder = written(target().render(RELEASES[name]), tmp_path)
+    folder = written(KubernetesTarget().render(RELEASES[name]), tmp_path)
     if subprocess.run(
         [kubectl, "kustomize", "--help"], capture_output=True, check=False
     ).returncode:
@@ -125,7 +125,7 @@ def test_the_overlay_is_the_manifests(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_the_plain_file_is_the_documents(name: str) -> None:
-    assert by_name(target().render(RELEASES[name])["manifests.yaml"]) == wanted(name)
+    assert by_name(KubernetesTarget().render(RELEASES[name])["manifests.yaml"]) == wanted(name)
 
 
 def _models() -> Mapping[str, Any]:

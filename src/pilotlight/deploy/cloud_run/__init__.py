@@ -3,13 +3,3 @@
 `limits` refuses what Cloud Run would, `service` says what shall be there, `knative`, `terraform`
 and `readme` write it down, `attempt` brings it about by `operations` of the official client.
 """
-
-from __future__ import annotations
-
-from pilotlight.deploy.target import Target
-
-
-def target() -> Target:
-    from pilotlight.deploy.cloud_run.cloud_run import CloudRun
-
-    return CloudRun()

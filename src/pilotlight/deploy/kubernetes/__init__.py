@@ -6,13 +6,3 @@ same documents are a kustomize base with its overlay, a Helm chart and one plain
 `limits` is what is refused; `kubectl` is the talk with a cluster, `verbs` what is asked of it.
 `cluster` renders a GKE cluster to put it all on.
 """
-
-from __future__ import annotations
-
-from pilotlight.deploy.target import Target
-
-
-def target() -> Target:
-    from pilotlight.deploy.kubernetes.verbs import KubernetesTarget
-
-    return KubernetesTarget()
