@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from typing import Any
 import msgspec
 
 from benchmarks import grown_gguf
+from benchmarks.program import free_port
 from benchmarks.report import Figure, Goal, Report
 from benchmarks.serverless_study import CONTEXT, GOAL_USD_PER_MTOK, MEMORY_GB, VCPUS
 from pilotlight.bench.ask import Ask
@@ -94,7 +94,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="of load, several at once")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="fewer, to try it out")
     parser.add_argument("--program", help="docker compose, podman compose or podman-compose")
-    parser.add_argument("--port", type=int, default=_free_port(), help="to measure at")
+    parser.add_argument("--port", type=int, default=free_port(), help="to measure at")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="deploy-study-") as directory:
@@ -232,12 +232,6 @@ def _published(row: Row) -> bool:
 
 def _name(row: Row) -> str:
     return f"{'published, ' if _published(row) else ''}{row.platform}, {row.at_once} at once"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from home import home as home
 from pilotlight.catalog import Catalog, load
 from pilotlight.cli import cli
 
@@ -21,14 +21,8 @@ class Call(Protocol):
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(home: Path) -> Call:
     """A command line without this user's settings or files."""
-    for name in list(os.environ):
-        if name.startswith("PILOTLIGHT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
 
     def run(*args: str) -> Result:
         return CliRunner().invoke(cli, ("catalog", *args), prog_name="pilotlight")

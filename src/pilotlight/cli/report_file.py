@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pilotlight.cli.flags import with_options
 from pilotlight.errors import PlanError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def what_ran_flags(*, gpu_required: bool) -> Callable[[_Function], _Function]:
     )  # fmt: skip
 
     def decorate(function: _Function) -> _Function:
-        for option in reversed(options):
-            function = option(function)
-        return function
+        return with_options(function, options)
 
     return decorate
 

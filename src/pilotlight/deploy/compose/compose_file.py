@@ -68,7 +68,7 @@ def _files(release: Release[ComposeOptions], label: str) -> Files:
 
 
 def _instance_file(release: Release[ComposeOptions]) -> str:
-    port = PORT if release.keys else _address(release).port
+    port = PORT if release.keys else address_of(release).port
     return instance_file(release, drain_s=drain_s(release), port=port)
 
 
@@ -78,7 +78,7 @@ PILOTLIGHT_IMAGE={image}
 """
 
 
-def _address(release: Release[ComposeOptions]) -> Address:
+def address_of(release: Release[ComposeOptions]) -> Address:
     return Address.parse(release.options.publish, "compose.publish")
 
 
@@ -158,7 +158,7 @@ def _resources(release: Release[ComposeOptions]) -> Iterator[str]:
 
 
 def _network(release: Release[ComposeOptions]) -> Iterator[str]:
-    address = _address(release)
+    address = address_of(release)
     if release.keys:
         yield "ports:"
         yield f'  - "{address}:{PORT}"'
@@ -193,7 +193,7 @@ def _quoted(text: str) -> str:
 
 
 def _environment(release: Release[ComposeOptions]) -> Iterator[str]:
-    address = _address(release)
+    address = address_of(release)
     if not release.keys:
         yield f'PILOTLIGHT_HOST: "{address.host}"'
     yield f'PORT: "{PORT if release.keys else address.port}"'

@@ -10,11 +10,11 @@ from typing import Any
 
 from pilotlight.config import default_data_dir
 from pilotlight.deploy.compose import compose_file, limits, program
+from pilotlight.deploy.compose.compose_file import address_of
 from pilotlight.deploy.compose.container import Container, Seen
 from pilotlight.deploy.compose.options import ComposeOptions
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Change, Files, Resources
-from pilotlight.deploy.server.address import Address
 from pilotlight.deploy.server.command import Commands, Shell
 from pilotlight.deploy.server.documents import live_files, wanted_files
 from pilotlight.deploy.server.endings import SPARE_S, drain_s
@@ -82,7 +82,7 @@ class ComposeTarget:
         seen = container.look()
         if seen is None:
             return Status(state="absent")
-        probe = Probe(_address(release))
+        probe = Probe(address_of(release))
         ready = seen.running and probe.answers("/ready")
         return Status(
             state="ready" if ready else ("updating" if seen.running else "failed"),
@@ -102,7 +102,7 @@ class ComposeTarget:
         """Its process ends and another starts; what remains of a cold start is loading."""
         container = self._container(release)
         container.restart()
-        probe = Probe(_address(release))
+        probe = Probe(address_of(release))
         took_s = probe.wait("/health", release.options.ready, lambda: _gone(container))
         report(f"restarted {container.name}; it hears requests after {took_s:.2f} s")
 
@@ -154,7 +154,7 @@ class ComposeService:
     def prepare(self, place: Path) -> None:
         seen = self.container.look()  # another's of this name: said before anything is pulled
         if seen is None or not seen.running:
-            Probe(_address(self.release)).refuse_stranger("compose.publish")
+            Probe(address_of(self.release)).refuse_stranger("compose.publish")
         self.supply()
 
     def supply(self) -> None:
@@ -168,7 +168,7 @@ class ComposeService:
         self.container.up(place)
 
     def await_ready(self) -> float:
-        probe = Probe(_address(self.release))
+        probe = Probe(address_of(self.release))
         return probe.wait("/ready", self.release.options.ready, lambda: _gone(self.container))
 
     def last_words(self) -> str:
@@ -179,10 +179,6 @@ class ComposeService:
         for volume in self.container.volumes(compose_file.volumes_of(self.release)):
             if volume not in self.kept_volumes:
                 self.container.remove_volume(volume)
-
-
-def _address(release: Release[ComposeOptions]) -> Address:
-    return Address.parse(release.options.publish, "compose.publish")
 
 
 def _grace_s(release: Release[ComposeOptions]) -> int:

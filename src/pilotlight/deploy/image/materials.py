@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
@@ -11,6 +10,7 @@ from typing import Any
 
 from pilotlight.deploy.image import llamacpp
 from pilotlight.deploy.image.spec import BakedModel, Component, ImageSpec
+from pilotlight.store.sources.wheels import normalized
 
 LICENCE = "Apache-2.0"
 _CLASSIFIER = "License :: "
@@ -98,7 +98,7 @@ def packages(site: Path) -> Iterator[Component]:
             version=version,
             licence=licence,
             is_expression=is_expression,
-            purl=f"pkg:pypi/{_normal(name)}@{version}",
+            purl=f"pkg:pypi/{normalized(name)}@{version}",
         )
 
 
@@ -116,7 +116,3 @@ def licence_of(said: Message) -> tuple[str | None, bool]:
     text = str(said["License"] or "").strip()
     is_name = bool(text) and "\n" not in text and len(text) <= _LINE_LENGTH
     return (text if is_name else None), False
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

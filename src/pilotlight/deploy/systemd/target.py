@@ -10,7 +10,6 @@ from typing import Any
 
 from pilotlight.deploy.release import Release
 from pilotlight.deploy.resources import Change, Files, Resources
-from pilotlight.deploy.server.address import Address
 from pilotlight.deploy.server.command import Commands, Shell
 from pilotlight.deploy.server.documents import live_files, wanted_files
 from pilotlight.deploy.server.readiness import Probe
@@ -21,6 +20,7 @@ from pilotlight.deploy.systemd.environment import Environment
 from pilotlight.deploy.systemd.manager import Unit
 from pilotlight.deploy.systemd.options import SystemdOptions
 from pilotlight.deploy.systemd.readme import readme
+from pilotlight.deploy.systemd.unit import address_of
 from pilotlight.deploy.target import Report, State, Status
 from pilotlight.deploy.violation import Violation
 
@@ -83,7 +83,7 @@ class SystemdTarget:
         if not service.runs_here:
             where = f"installed in {service.root}; it starts when that system boots"
             return Status(state="updating", instances=0, detail=where)
-        shown, probe = service.properties(), Probe(_address(release))
+        shown, probe = service.properties(), Probe(address_of(release))
         running = shown.get("ActiveState") == "active"
         ready = running and probe.answers("/ready")
         return Status(
@@ -103,7 +103,7 @@ class SystemdTarget:
         """Its process ends and another starts; what remains of a cold start is loading."""
         service = self._unit(release)
         service.restart()
-        probe = Probe(_address(release))
+        probe = Probe(address_of(release))
         took_s = probe.wait("/health", release.options.ready, lambda: trouble(service.properties()))
         report(f"restarted {service.name}; it hears requests after {took_s:.2f} s")
 
@@ -151,7 +151,7 @@ class SystemdService:
 
     def prepare(self, place: Path) -> None:
         if self.unit.runs_here and self.unit.properties().get("ActiveState") != "active":
-            Probe(_address(self.release)).refuse_stranger("systemd.listen")
+            Probe(address_of(self.release)).refuse_stranger("systemd.listen")
         Environment(self.commands, self.release.options.python).make(place)
 
     def activate(self, place: Path) -> None:
@@ -162,7 +162,7 @@ class SystemdService:
     def await_ready(self) -> float:
         if not self.unit.runs_here:
             return 0.0
-        return Probe(_address(self.release)).wait(
+        return Probe(address_of(self.release)).wait(
             "/ready", self.release.options.ready, lambda: trouble(self.unit.properties())
         )
 
@@ -207,7 +207,3 @@ def _facts(
     yield "started", shown.get("ActiveEnterTimestamp") or "never"
     yield "restarts", shown.get("NRestarts") or "0"
     yield "after a reboot", "it starts" if service.enabled() else "it stays down"
-
-
-def _address(release: Release[SystemdOptions]) -> Address:
-    return Address.parse(release.options.listen, "systemd.listen")

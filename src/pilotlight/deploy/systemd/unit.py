@@ -56,7 +56,7 @@ _HEAD = """\
 
 def _configuration(release: Release[SystemdOptions]) -> str:
     """The user's own as far as it can be: it runs on a machine like the one it was written on."""
-    address = _address(release)
+    address = address_of(release)
     tree = instance_tree(release, drain_s=drain_s(release), port=address.port)
     tree.pop("data_dir")  # the unit's to say
     tree["host"] = address.host
@@ -71,7 +71,7 @@ def _configuration(release: Release[SystemdOptions]) -> str:
     return _HEAD.format(name=unit_of(release.name)) + text
 
 
-def _address(release: Release[SystemdOptions]) -> Address:
+def address_of(release: Release[SystemdOptions]) -> Address:
     return Address.parse(release.options.listen, "systemd.listen")
 
 
@@ -102,7 +102,7 @@ def _service(release: Release[SystemdOptions]) -> Iterator[str]:
     yield "# restart."
     yield f"ExecStart={home}/current/venv/bin/python -m pilotlight.instance"
     yield f"Environment=PILOTLIGHT_CONFIG_FILE={home}/current/pilotlight.yaml"
-    yield f"Environment=PILOTLIGHT_HOST={_address(release).host}"
+    yield f"Environment=PILOTLIGHT_HOST={address_of(release).host}"
     yield "# The only place it may write to; it outlives releases."
     yield f"StateDirectory=pilotlight-{name}"
     yield "StateDirectoryMode=0700"
